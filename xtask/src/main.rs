@@ -1,0 +1,90 @@
+//! `cargo xtask`: everything that is done to tcpguard, from an empty machine to a finished object.
+//!
+//! One file a task; this one only dispatches. The crate must not depend on `tcpguard`, which cannot
+//! be compiled before `setup` has been here.
+
+mod bench;
+mod check;
+mod object;
+mod privilege;
+mod process;
+mod run;
+mod setup;
+mod test;
+mod workspace;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    bin_name = "cargo xtask",
+    about = "Sets up, builds, runs and tests tcpguard"
+)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Makes this machine able to build the BPF programs
+    #[command(after_help = setup::HELP)]
+    Setup {
+        /// Report what is there and what is missing; change nothing, exit 1 if something is missing
+        #[arg(long)]
+        check: bool,
+    },
+    /// Sets up, builds and runs `tcpguard run ARGS` as root: `cargo xtask run -- --iface eth0`
+    Run {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Sets up, installs the tools that the tests call, and runs every test
+    Test {
+        /// Arguments of `cargo test`: `cargo xtask test -- --test kernel_load`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Checks format, lints (host and BPF), documentation and dependencies
+    Check,
+    /// Exports the BPF object that libbpf, bpftool and bpfman can load
+    Object {
+        /// Folder for the object; `target/dist` unless told
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Measures the cost of a packet with the benchmark `packet_path`, as root
+    Bench {
+        /// Arguments of the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Runs one test binary, as root where its name says so; cargo calls this
+    #[command(hide = true)]
+    Runner {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Setup { check: true } => setup::check(),
+        Task::Setup { check: false } => setup::ensure(),
+        Task::Run { args } => run::run(&args),
+        Task::Test { args } => test::run(&args),
+        Task::Check => check::run(),
+        Task::Object { out } => object::run(out),
+        Task::Bench { args } => bench::run(&args),
+        Task::Runner { command } => test::run_binary(&command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Starting programs so that the reader sees which and why.
+
+use std::{
+    env,
+    ffi::OsStr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// Folders of administrators' tools, which Debian leaves out of a user's PATH.
+const SYSTEM_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// Says why, shows the command line, runs it and expects success.
+pub(crate) fn step(why: &str, command: &mut Command) -> Result<()> {
+    eprintln!("==> {why}\n    {}", shown(command));
+    run(command)
+}
+
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("failed to start {}", shown(command)))?;
+    ensure!(status.success(), "`{}` failed ({status})", shown(command));
+    Ok(())
+}
+
+/// What the command prints; its own complaints go into the error.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("failed to start {}", shown(command)))?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        bail!("`{}` failed: {}", shown(command), last_lines(&complaint));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a command that may wait for a network that never answers.
+pub(crate) fn step_within(limit: Duration, why: &str, command: &mut Command) -> Result<()> {
+    eprintln!("==> {why}\n    {}", shown(command));
+    let mut child = command
+        .stdin(Stdio::null())
+        .spawn()
+        .with_context(|| format!("failed to start {}", shown(command)))?;
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            ensure!(status.success(), "`{}` failed ({status})", shown(command));
+            return Ok(());
+        }
+        if start.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            bail!("`{}` took more than {} s", shown(command), limit.as_secs());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The command line as one would type it, with the variables that it sets.
+pub(crate) fn shown(command: &Command) -> String {
+    let variables = command
+        .get_envs()
+        .filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, quoted(value?))));
+    let words = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(quoted);
+    variables.chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// The program of that name on PATH or where the system keeps its own.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(SYSTEM_DIRS.iter().map(PathBuf::from))
+        .map(|dir| dir.join(name))
+        .find(|file| is_executable(file))
+}
+
+pub(crate) fn is_executable(file: &Path) -> bool {
+    file.metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(3)..].join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_shown_as_typed() {
+        let mut command = Command::new("apt-get");
+        command
+            .args(["install", "it's", "a b", ""])
+            .env("LLVM_PREFIX", "/usr/lib/llvm-22");
+        assert_eq!(
+            shown(&command),
+            r"LLVM_PREFIX=/usr/lib/llvm-22 apt-get install 'it'\''s' 'a b' ''"
+        );
+    }
+
+    #[test]
+    fn slow_command_is_stopped() {
+        let error = step_within(
+            Duration::from_millis(10),
+            "wait",
+            Command::new("sleep").arg("30"),
+        );
+        assert!(error.unwrap_err().to_string().contains("took more than"));
+    }
+
+    #[test]
+    fn complaint_keeps_its_end() {
+        assert_eq!(last_lines("a\n\nb\nc\n d \n"), "b; c; d");
+        assert_eq!(last_lines(""), "");
+    }
+
+    #[test]
+    fn programs_are_found_on_path() {
+        assert!(find_program("sh").is_some());
+        assert!(find_program("no-such-program-here").is_none());
+    }
+}

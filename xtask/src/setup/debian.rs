@@ -1,0 +1,148 @@
+//! Packages of Debian and Ubuntu: which are known, and installing them.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::rustc::{major_minor, oldest};
+use crate::{
+    privilege::as_root_if_agreed,
+    process::{find_program, output, shown, step},
+};
+
+/// Where the packaged compilers live; the library's sources are linked in there.
+pub(crate) const SYSROOT: &str = "/usr";
+
+/// Compilers with their sources, newest kind first.
+///
+/// Debian's stable releases get a recent compiler under the name that web browsers are built with;
+/// their plain `rustc` is as old as the release. Testing and later have a recent plain one.
+const COMPILERS: [Packaged; 2] = [
+    Packaged {
+        packages: ["rustc-web", "cargo-web", "rust-web-src"],
+        clippy: "rust-web-clippy",
+    },
+    Packaged {
+        packages: ["rustc", "cargo", "rust-src"],
+        clippy: "rust-clippy",
+    },
+];
+
+#[derive(Clone, Copy)]
+pub(crate) struct Packaged {
+    pub(crate) packages: [&'static str; 3],
+    pub(crate) clippy: &'static str,
+}
+
+pub(crate) fn is_here() -> bool {
+    find_program("apt-get").is_some()
+}
+
+/// The packaged compiler that is recent enough.
+pub(crate) fn compiler() -> Option<Packaged> {
+    let recent = |name| candidate(name).as_deref().and_then(major_minor) >= Some(oldest());
+    COMPILERS
+        .into_iter()
+        .find(|packaged| packaged.packages.into_iter().all(recent))
+}
+
+/// The package of clippy that was built with the compiler in `/usr`.
+pub(crate) fn clippy() -> Option<&'static str> {
+    let owner = output(Command::new("dpkg-query").args(["--search", "/usr/bin/rustc"])).ok()?;
+    let rustc = owner.split(':').next()?;
+    COMPILERS
+        .iter()
+        .find(|packaged| packaged.packages[0] == rustc)
+        .map(|packaged| packaged.clippy)
+}
+
+pub(crate) fn is_known(package: &str) -> bool {
+    candidate(package).is_some()
+}
+
+/// The command that installs the packages, for messages.
+pub(crate) fn install_line(packages: &[&str]) -> String {
+    shown(&install_command(packages))
+}
+
+pub(crate) fn install(packages: &[&str], why: &str) -> Result<()> {
+    ensure!(
+        is_here(),
+        "{why}: there is no apt-get here; install what corresponds to {packages:?}"
+    );
+    if !packages.iter().all(|package| is_known(package)) {
+        refresh()?;
+    }
+    if let Some(unknown) = packages.iter().find(|package| !is_known(package)) {
+        bail!("{why}: no package source of this machine has {unknown}");
+    }
+    step(why, &mut as_root_if_agreed(install_command(packages), why)?)
+        .with_context(|| format!("type it to see more: {}", install_line(packages)))
+}
+
+/// Reads the package lists anew; a fresh container has none at all.
+pub(crate) fn refresh() -> Result<()> {
+    let why = "reading the package lists";
+    let mut update = Command::new("apt-get");
+    update.args(["update", "-q"]);
+    step(why, &mut as_root_if_agreed(update, why)?)
+}
+
+fn install_command(packages: &[&str]) -> Command {
+    let mut apt = Command::new("apt-get");
+    // `--no-remove`: should a package exclude one that is installed, the owner has to decide.
+    apt.env("DEBIAN_FRONTEND", "noninteractive")
+        .args([
+            "install",
+            "-q",
+            "-y",
+            "--no-install-recommends",
+            "--no-remove",
+        ])
+        .args(packages);
+    apt
+}
+
+/// The version that apt would install.
+fn candidate(package: &str) -> Option<String> {
+    if !is_here() {
+        return None;
+    }
+    let mut policy = Command::new("apt-cache");
+    parse_candidate(&output(policy.args(["policy", package]).env("LC_ALL", "C")).ok()?)
+}
+
+fn parse_candidate(policy: &str) -> Option<String> {
+    let version = policy
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+    (version != "(none)").then(|| version.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidate_is_read_from_policy() {
+        let known = "rustc-web:\n  Installed: (none)\n  Candidate: 1.96.0+dfsg1-1~deb12u2\n";
+        assert_eq!(
+            parse_candidate(known).as_deref(),
+            Some("1.96.0+dfsg1-1~deb12u2")
+        );
+        assert_eq!(
+            parse_candidate("x:\n  Installed: (none)\n  Candidate: (none)\n"),
+            None
+        );
+        assert_eq!(parse_candidate(""), None);
+    }
+
+    #[test]
+    fn install_line_can_be_typed() {
+        assert_eq!(
+            install_line(&["nmap"]),
+            "DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+             --no-remove nmap"
+        );
+    }
+}

@@ -1,0 +1,100 @@
+//! Programs that the tests call. Only `cargo xtask test` wants them; `run` does without.
+
+use anyhow::{Result, bail};
+
+use super::debian;
+use crate::process::find_program;
+
+struct Tool {
+    program: &'static str,
+    /// Its package on Debian and Ubuntu.
+    package: &'static str,
+    why: &'static str,
+}
+
+const TOOLS: [Tool; 7] = [
+    Tool {
+        program: "ip",
+        package: "iproute2",
+        why: "network namespaces and veth pairs",
+    },
+    Tool {
+        program: "nmap",
+        package: "nmap",
+        why: "real scans, which have to be dropped",
+    },
+    Tool {
+        program: "curl",
+        package: "curl",
+        why: "real connections, which must not suffer",
+    },
+    Tool {
+        program: "ethtool",
+        package: "ethtool",
+        why: "offloads and queues of the veth pairs",
+    },
+    Tool {
+        program: "nft",
+        package: "nftables",
+        why: "the kernel's tracker, to compare with",
+    },
+    Tool {
+        program: "bpftool",
+        package: "bpftool",
+        why: "reads our maps with the eyes of libbpf",
+    },
+    Tool {
+        program: "sysctl",
+        package: "procps",
+        why: "forwarding inside the namespaces",
+    },
+];
+
+/// Installs what is missing; a tool that cannot be had is an error, never a skipped test.
+pub(crate) fn ensure() -> Result<()> {
+    let packages: Vec<_> = missing().map(|tool| tool.package).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    debian::install(
+        &packages,
+        &format!("installing what the tests call ({})", named()),
+    )?;
+    if missing().next().is_some() {
+        bail!(
+            "the packages {packages:?} are installed, but these are not on PATH: {}",
+            named()
+        );
+    }
+    Ok(())
+}
+
+/// One line a tool, for `setup --check`.
+pub(crate) fn lines() -> impl Iterator<Item = String> {
+    TOOLS.iter().map(
+        |Tool {
+             program,
+             package,
+             why,
+         }| match find_program(program) {
+            Some(path) => format!("found    {program}: {}", path.display()),
+            None => format!(
+                "missing  {program} ({why}): {}",
+                debian::install_line(&[package])
+            ),
+        },
+    )
+}
+
+fn missing() -> impl Iterator<Item = &'static Tool> {
+    TOOLS
+        .iter()
+        .filter(|tool| find_program(tool.program).is_none())
+}
+
+fn named() -> String {
+    missing()
+        .map(|tool| format!("{}: {}", tool.program, tool.why))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
