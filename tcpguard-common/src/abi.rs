@@ -1,0 +1,149 @@
+//! What the kernel programs and the loader agree on: names, shapes, sizes.
+
+use crate::{
+    counters::Counters,
+    parse::Link,
+    policy::Policy,
+    segment::Segment,
+    verdict::Verdict,
+};
+
+/// Raised with every change to a type or a name in this file or to a type that it uses.
+pub const ABI_VERSION: u32 = 1;
+
+/// The XDP program.
+pub const INGRESS_PROGRAM: &str = "tcpguard_ingress";
+/// The traffic-control program.
+pub const EGRESS_PROGRAM: &str = "tcpguard_egress";
+/// Constants of the programs, a [`Config`].
+pub const CONFIG: &str = "CONFIG";
+/// Per-CPU array of [`Counters`], by [`counter_index`].
+pub const COUNTERS: &str = "COUNTERS";
+/// Array of one [`Adjudication`], written if [`Config::adjudicate`] is set.
+pub const ADJUDICATION: &str = "ADJUDICATION";
+
+/// Interfaces that one guard can hold.
+pub const MAX_INTERFACES: usize = 32;
+/// Hooks of an interface that are counted apart.
+pub const HOOKS: usize = 2;
+
+/// Where a frame is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Hook {
+    /// XDP: what arrives.
+    Ingress = 0,
+    /// Traffic control: what leaves.
+    Egress = 1,
+}
+
+/// Index into [`COUNTERS`] of a hook of the interface in slot `slot` of [`Config::interfaces`].
+#[inline(always)]
+#[must_use]
+pub const fn counter_index(slot: usize, hook: Hook) -> usize {
+    slot * HOOKS + hook as usize
+}
+
+/// A guarded interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Interface {
+    /// The kernel's number of it; 0 ends the list.
+    pub index: u32,
+    /// Whether its frames begin with the IP header, 0 or 1.
+    pub raw_ip: u32,
+}
+
+impl Interface {
+    /// What its frames begin with.
+    #[inline(always)]
+    #[must_use]
+    pub const fn link(self) -> Link {
+        if self.raw_ip == 0 { Link::Ethernet } else { Link::RawIp }
+    }
+}
+
+/// Constants of the programs. They are frozen before the verifier sees them, so what is switched off
+/// is not only skipped but gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Config {
+    /// What XDP enforces.
+    pub ingress: Policy,
+    /// What the egress hook enforces.
+    pub egress: Policy,
+    /// Whether each judgement is also written to [`ADJUDICATION`], 0 or 1: only for replays.
+    pub adjudicate: u32,
+    /// Whether segments that are objected to are logged, 0 or 1; needs the `log` feature.
+    pub log: u32,
+    /// How many of `interfaces` are in use. With none, every frame is taken for Ethernet and counted
+    /// in slot 0, so that the object works as it is when another loader loads it.
+    pub interface_count: u32,
+    /// Zero: no implicit padding.
+    pub reserved: u32,
+    /// The guarded interfaces.
+    pub interfaces: [Interface; MAX_INTERFACES],
+}
+
+impl Config {
+    /// Enforces everything that arrives, on whatever interface.
+    pub const DEFAULT: Self = Self {
+        ingress: Policy::ENFORCE,
+        egress: Policy::OBSERVE,
+        adjudicate: 0,
+        log: 0,
+        interface_count: 0,
+        reserved: 0,
+        interfaces: [Interface { index: 0, raw_ip: 0 }; MAX_INTERFACES],
+    };
+}
+
+/// One judgement as the kernel made it, for the host to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Adjudication {
+    /// [`Verdict::cell`]
+    pub cell: u16,
+    /// Whether there was a segment, 0 or 1; without one, the rest is 0.
+    pub segment: u16,
+    /// The nine flag bits.
+    pub flags: u16,
+    /// Window, not scaled.
+    pub window: u16,
+    /// SEG.SEQ
+    pub seq: u32,
+    /// SEG.ACK
+    pub ack: u32,
+    /// Payload in octets.
+    pub payload_len: u32,
+}
+
+impl Adjudication {
+    /// The judgement as it crosses to the host.
+    #[must_use]
+    pub fn new(verdict: Verdict, segment: Option<&Segment>) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 256 cells")]
+        let cell = verdict.cell() as u16;
+        match segment {
+            None => Self { cell, ..Self::default() },
+            Some(segment) => Self {
+                cell,
+                segment: 1,
+                flags: segment.flags.bits(),
+                window: segment.window,
+                seq: segment.seq.0,
+                ack: segment.ack.0,
+                payload_len: segment.payload_len,
+            },
+        }
+    }
+}
+
+const _: () = assert!(Verdict::CELLS < 256);
+const _: () = assert!(size_of::<Policy>() == 16);
+const _: () = assert!(size_of::<Config>() == 48 + 8 * MAX_INTERFACES);
+const _: () = assert!(core::mem::offset_of!(Config, adjudicate) == 32);
+const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 48);
+const _: () = assert!(size_of::<Adjudication>() == 20);
+// 32 KiB is the most that a per-CPU value may have (PCPU_MIN_UNIT_SIZE).
+const _: () = assert!(size_of::<Counters>() == 16 * Verdict::CELLS + 8 * 512);

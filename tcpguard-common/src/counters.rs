@@ -1,0 +1,87 @@
+//! What is counted, once for each frame: the same code counts in the kernel and on the host.
+
+use crate::{
+    flags::TcpFlags,
+    judge::Outcome,
+    verdict::{Verdict, VerdictKind},
+};
+
+/// Frames and their octets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Tally {
+    /// Frames.
+    pub packets: u64,
+    /// Octets of these frames, link-layer header included.
+    pub bytes: u64,
+}
+
+impl Tally {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Everything that is counted at one hook of one interface, on one CPU.
+///
+/// A frame is counted in exactly one cell, so totals are sums and nothing is counted twice. Each CPU
+/// writes its own copy, so nothing here needs an atomic; the sum over CPUs is exact up to the frames
+/// that are being counted while it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Counters {
+    /// By [`Verdict::cell`].
+    pub cells: [Tally; Verdict::CELLS],
+    /// TCP segments by the nine bits of their flag set.
+    pub flags: [u64; TcpFlags::SETS],
+}
+
+impl Counters {
+    /// Nothing counted yet.
+    pub const ZERO: Self =
+        Self { cells: [Tally { packets: 0, bytes: 0 }; Verdict::CELLS], flags: [0; TcpFlags::SETS] };
+
+    /// Counts one frame of `octets` octets.
+    #[inline(always)]
+    pub fn count(&mut self, outcome: &Outcome, octets: u32) {
+        if let Some(cell) = self.cells.get_mut(outcome.verdict.cell()) {
+            cell.packets += 1;
+            cell.bytes += u64::from(octets);
+        }
+        if let Some(segment) = outcome.segment()
+            && let Some(seen) = self.flags.get_mut(usize::from(segment.flags.bits()))
+        {
+            *seen += 1;
+        }
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, part) in self.cells.iter_mut().zip(&other.cells) {
+            sum.add(*part);
+        }
+        for (sum, part) in self.flags.iter_mut().zip(&other.flags) {
+            *sum += part;
+        }
+    }
+
+    /// Frames with exactly this verdict.
+    #[must_use]
+    pub fn tally(&self, verdict: Verdict) -> Tally {
+        self.cells.get(verdict.cell()).copied().unwrap_or_default()
+    }
+
+    /// Frames with a verdict of this kind, whatever its cause.
+    #[must_use]
+    pub fn total(&self, kind: VerdictKind) -> Tally {
+        let mut total = Tally::default();
+        for (cell, tally) in self.cells.iter().enumerate() {
+            if Verdict::from_cell(cell).is_some_and(|verdict| verdict.kind() == kind) {
+                total.add(*tally);
+            }
+        }
+        total
+    }
+}

@@ -1,0 +1,106 @@
+//! Which connection a segment belongs to, and in which direction it goes.
+//!
+//! A key is canonical: the lower address and port come first, so that both directions, seen at
+//! whichever hook or interface, give one key. "Lower" is the order of the words as they are
+//! compared here, not of the addresses as people write them.
+
+/// The way of a segment between the two ends of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Way {
+    /// From the key's first end to its second.
+    Up = 0,
+    /// From the key's second end to its first.
+    Down = 1,
+}
+
+impl Way {
+    /// The opposite way.
+    #[inline(always)]
+    #[must_use]
+    pub const fn reverse(self) -> Self {
+        match self {
+            Self::Up => Self::Down,
+            Self::Down => Self::Up,
+        }
+    }
+}
+
+/// Both ends of an IPv4 connection, twelve octets without padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct FlowKey4 {
+    /// Address of either end, the lower end first.
+    pub addresses: [u32; 2],
+    /// Port of either end.
+    pub ports: [u16; 2],
+}
+
+impl FlowKey4 {
+    /// The key of a segment and the way that it goes.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(source: (u32, u16), destination: (u32, u16)) -> (Self, Way) {
+        let (low, high, way) = if source <= destination {
+            (source, destination, Way::Up)
+        } else {
+            (destination, source, Way::Down)
+        };
+        (Self { addresses: [low.0, high.0], ports: [low.1, high.1] }, way)
+    }
+}
+
+/// Both ends of an IPv6 connection, 36 octets without padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct FlowKey6 {
+    /// Address of either end, the lower end first.
+    pub addresses: [[u32; 4]; 2],
+    /// Port of either end.
+    pub ports: [u16; 2],
+}
+
+impl FlowKey6 {
+    /// The key of a segment and the way that it goes.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(source: ([u32; 4], u16), destination: ([u32; 4], u16)) -> (Self, Way) {
+        let (low, high, way) = if source <= destination {
+            (source, destination, Way::Up)
+        } else {
+            (destination, source, Way::Down)
+        };
+        (Self { addresses: [low.0, high.0], ports: [low.1, high.1] }, way)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_directions_of_an_ipv4_connection_give_one_key() {
+        bolero::check!().with_type().for_each(|&(a, b): &((u32, u16), (u32, u16))| {
+            let (there, way) = FlowKey4::new(a, b);
+            let (back, way_back) = FlowKey4::new(b, a);
+            assert_eq!(there, back);
+            assert!(a == b || way_back == way.reverse());
+        });
+    }
+
+    #[test]
+    fn both_directions_of_an_ipv6_connection_give_one_key() {
+        bolero::check!().with_type().for_each(|&(a, b): &(([u32; 4], u16), ([u32; 4], u16))| {
+            let (there, way) = FlowKey6::new(a, b);
+            let (back, way_back) = FlowKey6::new(b, a);
+            assert_eq!(there, back);
+            assert!(a == b || way_back == way.reverse());
+        });
+    }
+
+    #[test]
+    fn ports_alone_tell_the_way_between_equal_addresses() {
+        let (key, way) = FlowKey4::new((7, 443), (7, 80));
+        assert_eq!((key.ports, way), ([80, 443], Way::Down));
+    }
+}

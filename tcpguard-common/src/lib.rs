@@ -1,0 +1,45 @@
+//! The decision core of tcpguard.
+//!
+//! ```text
+//! frame -> parse -> Segment -> flags -> Verdict -> counters
+//!            |
+//!            +-> Bypass (passes, counted) or Reason (broken)
+//! ```
+//!
+//! Everything here is pure: no I/O, no clock, no allocation, no map. The kernel programs and the
+//! host tools call the same functions, so `tcpguard replay` decides as the kernel does. Modules are
+//! listed in reading order.
+#![cfg_attr(not(any(test, feature = "craft")), no_std)]
+#![deny(missing_docs)]
+#![warn(clippy::indexing_slicing)]
+#![expect(
+    clippy::inline_always,
+    reason = "the verifier carries packet bounds only within one function"
+)]
+
+pub mod cursor;
+pub mod wire;
+
+pub mod flags;
+pub mod segment;
+pub mod seq;
+
+pub mod parse;
+
+pub mod policy;
+pub mod reason;
+pub mod verdict;
+
+pub mod judge;
+
+pub mod conn;
+pub mod flow;
+
+pub mod abi;
+pub mod counters;
+
+#[cfg(feature = "user")]
+mod pod;
+
+#[cfg(feature = "craft")]
+pub mod craft;

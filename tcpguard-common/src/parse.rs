@@ -1,0 +1,238 @@
+//! From a frame to a [`Segment`], or to the reason why there is none.
+//!
+//! Nothing walks around the filter unseen: every dead end has a verdict of its own. Only frames that are TCP beyond doubt are found broken; what is not ours
+//! passes to the stack, which checks it again.
+
+use crate::{
+    cursor::Cursor,
+    reason::Reason,
+    segment::{Addresses, Segment},
+    verdict::{Bypass, Verdict},
+    wire::{
+        ethernet,
+        ipv4::{self, Ipv4Header},
+        ipv6::{self, ExtensionHeader, Ipv6Header, NextHeader},
+        tcp::{self, TcpHeader},
+    },
+};
+
+/// What a frame of an interface begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// An Ethernet header: also what veth, bridge, VLAN and loopback devices have.
+    Ethernet,
+    /// The IP header itself: tun, `WireGuard` and other devices without a link layer.
+    RawIp,
+}
+
+/// An IP packet that carries TCP, with the cursor at its TCP header.
+#[derive(Clone, Copy)]
+struct TcpPacket {
+    /// Octets from the TCP header to the end of the packet or of its first fragment.
+    len: u32,
+    first_fragment: bool,
+}
+
+/// Walks from the link layer to the TCP header and writes what it finds to `segment`.
+///
+/// The segment is an out parameter because of the verifier: of a `Result<Segment, _>` by value LLVM
+/// spills the fields that an error leaves unset, as with [`Verdict`]. `segment` must be [`Segment::EMPTY`] before.
+///
+/// # Errors
+/// The verdict on a frame without a segment: a bypass, or a drop of what contradicts itself.
+/// `segment` is then meaningless.
+#[inline(always)]
+pub fn parse<C: Cursor>(
+    cursor: &mut C,
+    link: Link,
+    segment: &mut Segment,
+) -> Result<(), Verdict> {
+    let mut packet = TcpPacket { len: 0, first_fragment: false };
+    match ether_type(cursor, link)? {
+        ethernet::IPV4 => ipv4(cursor, &mut packet, segment)?,
+        ethernet::IPV6 => ipv6(cursor, &mut packet, segment)?,
+        tag if ethernet::is_tag(tag) => return Err(Verdict::bypass(Bypass::VlanDepth)),
+        _ => return Err(Verdict::bypass(Bypass::NotIp)),
+    }
+    tcp(cursor, packet, segment)
+}
+
+/// The type of the network packet that follows, behind any VLAN tags.
+#[inline(always)]
+fn ether_type<C: Cursor>(cursor: &mut C, link: Link) -> Result<u16, Verdict> {
+    if link == Link::RawIp {
+        return raw_ip(cursor);
+    }
+    // A frame too short for an EtherType says of nothing that it is IP.
+    let header = cursor.take::<{ ethernet::HEADER_LEN }>().ok_or(Verdict::bypass(Bypass::NotIp))?;
+    let mut ether_type = ethernet::ether_type(header);
+    for _ in 0..ethernet::MAX_TAGS {
+        if !ethernet::is_tag(ether_type) {
+            break;
+        }
+        let tag = cursor.take::<{ ethernet::TAG_LEN }>().ok_or(Verdict::bypass(Bypass::NotIp))?;
+        ether_type = ethernet::inner_ether_type(tag);
+    }
+    Ok(ether_type)
+}
+
+/// Without a link layer, the IP version tells.
+#[inline(always)]
+fn raw_ip<C: Cursor>(cursor: &C) -> Result<u16, Verdict> {
+    let mut ahead = cursor.fork();
+    // More octets than the one that is read: of `p + 1 > end` LLVM makes `p >= end`, from which the
+    // verifier learns nothing (LLVM 22, Linux 6.18). No IP packet is shorter.
+    let header = ahead.take::<{ ipv4::HEADER_LEN }>().ok_or(Verdict::bypass(Bypass::NotIp))?;
+    match Ipv4Header(header).version() {
+        4 => Ok(ethernet::IPV4),
+        6 => Ok(ethernet::IPV6),
+        _ => Err(Verdict::bypass(Bypass::NotIp)),
+    }
+}
+
+#[inline(always)]
+fn ipv4<C: Cursor>(
+    cursor: &mut C,
+    packet: &mut TcpPacket,
+    segment: &mut Segment,
+) -> Result<(), Verdict> {
+    let before = cursor.readable();
+    let header = Ipv4Header(take::<{ ipv4::HEADER_LEN }, _>(cursor)?);
+    if header.version() != 4 {
+        return Err(Verdict::bypass(Bypass::NotIp));
+    }
+    if header.protocol() != tcp::PROTOCOL {
+        return Err(Verdict::bypass(Bypass::NotTcp));
+    }
+    let header_len = header.header_len();
+    if header_len < ipv4::HEADER_LEN {
+        return Err(Verdict::dropped(Reason::BadOffset));
+    }
+    match header.fragment_offset() {
+        0 => {}
+        // It would overwrite the flags of the first fragment (RFC 3128).
+        1 => return Err(Verdict::dropped(Reason::TinyFragment)),
+        _ => return Err(Verdict::bypass(Bypass::Fragment)),
+    }
+    let total_length = packet_len(cursor, u32::from(header.total_length()), before)?;
+    #[expect(clippy::cast_possible_truncation, reason = "IHL gives at most 60")]
+    let len = total_length.checked_sub(header_len as u32).ok_or(Verdict::dropped(Reason::BadLength))?;
+    packet.len = len;
+    packet.first_fragment = header.more_fragments();
+    segment.addresses =
+        Addresses::V4 { source: header.source(), destination: header.destination() };
+    cursor.skip(header_len - ipv4::HEADER_LEN);
+    Ok(())
+}
+
+#[inline(always)]
+fn ipv6<C: Cursor>(
+    cursor: &mut C,
+    packet: &mut TcpPacket,
+    segment: &mut Segment,
+) -> Result<(), Verdict> {
+    let header = Ipv6Header(take::<{ ipv6::HEADER_LEN }, _>(cursor)?);
+    if header.version() != 6 {
+        return Err(Verdict::bypass(Bypass::NotIp));
+    }
+    let readable = cursor.readable();
+    let declared = u32::from(header.payload_length());
+    let mut next = NextHeader::new(header.next_header());
+    let mut extensions = 0;
+    for _ in 0..ipv6::MAX_EXTENSIONS {
+        if matches!(next, NextHeader::Tcp | NextHeader::Other) {
+            break;
+        }
+        let extension = ExtensionHeader(take::<{ ipv6::EXTENSION_LEN }, _>(cursor)?);
+        if next == NextHeader::Fragment {
+            match extension.fragment_offset() {
+                0 => packet.first_fragment = extension.more_fragments(),
+                1 if NextHeader::new(extension.next_header()) == NextHeader::Tcp => {
+                    return Err(Verdict::dropped(Reason::TinyFragment));
+                }
+                _ => return Err(Verdict::bypass(Bypass::Fragment)),
+            }
+        }
+        let len = extension.len(next);
+        cursor.skip(len - ipv6::EXTENSION_LEN);
+        extensions += len;
+        next = NextHeader::new(extension.next_header());
+    }
+    match next {
+        NextHeader::Tcp => {}
+        NextHeader::Other => return Err(Verdict::bypass(Bypass::NotTcp)),
+        NextHeader::Fragment | NextHeader::Authentication | NextHeader::Extension => {
+            return Err(Verdict::bypass(Bypass::ExtensionChain));
+        }
+    }
+    let payload_length = packet_len(cursor, declared, readable)?;
+    #[expect(clippy::cast_possible_truncation, reason = "eight headers of at most 2048 octets")]
+    let len = payload_length.checked_sub(extensions as u32).ok_or(Verdict::dropped(Reason::BadLength))?;
+    packet.len = len;
+    segment.addresses =
+        Addresses::V6 { source: header.source(), destination: header.destination() };
+    Ok(())
+}
+
+/// The next header. One that the frame ends in is broken, but one that lies where it cannot be read
+/// is not: who is not sure lets pass.
+#[inline(always)]
+fn take<const N: usize, C: Cursor>(cursor: &mut C) -> Result<C::View<N>, Verdict> {
+    match cursor.take::<N>() {
+        Some(view) => Ok(view),
+        None if cursor.beyond() > 0 => Err(Verdict::bypass(Bypass::Unreadable)),
+        None => Err(Verdict::dropped(Reason::ShortHeader)),
+    }
+}
+
+/// The length of a packet that declares `declared` octets, of which `readable` can be read.
+///
+/// BIG TCP: a packet longer than its 16-bit field can say declares none at all, and the buffer tells
+/// (RFC 2675; `iph_totlen` and `ipv6_payload_len` in the kernel).
+#[inline(always)]
+fn packet_len<C: Cursor>(cursor: &C, declared: u32, readable: u32) -> Result<u32, Verdict> {
+    // Asking for more costs a helper call, and nearly every frame answers without.
+    if declared != 0 && declared <= readable {
+        return Ok(declared);
+    }
+    let available = readable.saturating_add(cursor.beyond());
+    if declared == 0 && available > u32::from(u16::MAX) {
+        return Ok(available);
+    }
+    if declared == 0 || declared > available {
+        return Err(Verdict::dropped(Reason::BadLength));
+    }
+    Ok(declared)
+}
+
+#[inline(always)]
+fn tcp<C: Cursor>(
+    cursor: &mut C,
+    packet: TcpPacket,
+    segment: &mut Segment,
+) -> Result<(), Verdict> {
+    // Of a first fragment the rest of the header would come later, and go unjudged (RFC 1858).
+    let too_short = if packet.first_fragment { Reason::TinyFragment } else { Reason::ShortHeader };
+    let too_far = if packet.first_fragment { Reason::TinyFragment } else { Reason::BadOffset };
+    if packet.len < tcp::HEADER_LEN as u32 {
+        return Err(Verdict::dropped(too_short));
+    }
+    let header = TcpHeader(take::<{ tcp::HEADER_LEN }, _>(cursor)?);
+    let header_len = header.header_len();
+    if header_len < tcp::HEADER_LEN {
+        return Err(Verdict::dropped(Reason::BadOffset));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the data offset gives at most 60")]
+    let payload_len = packet.len.checked_sub(header_len as u32).ok_or(Verdict::dropped(too_far))?;
+    segment.source_port = header.source_port();
+    segment.destination_port = header.destination_port();
+    segment.seq = header.seq();
+    segment.ack = header.ack();
+    segment.window = header.window();
+    segment.flags = header.flags();
+    segment.payload_len = payload_len;
+    if segment.source_port == 0 || segment.destination_port == 0 {
+        return Err(Verdict::dropped(Reason::PortZero));
+    }
+    Ok(())
+}

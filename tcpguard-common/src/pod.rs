@@ -1,0 +1,16 @@
+//! The types that cross between kernel and user space, as `aya` wants to know them.
+#![expect(unsafe_code, reason = "`Pod` is an unsafe trait; every type below is plain data")]
+
+use aya::Pod;
+
+use crate::{
+    abi::{Adjudication, Config},
+    counters::Counters,
+};
+
+// SAFETY: `repr(C)`, integers and arrays of integers only, no padding (asserted in `abi`).
+unsafe impl Pod for Config {}
+// SAFETY: as above.
+unsafe impl Pod for Counters {}
+// SAFETY: as above.
+unsafe impl Pod for Adjudication {}

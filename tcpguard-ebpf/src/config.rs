@@ -1,0 +1,111 @@
+//! The programs' constants, and what follows from them about an interface.
+//!
+//! They lie in a frozen map, so the verifier knows their values and removes what they switch off.
+#![expect(unsafe_code, reason = "constants that the loader fills in are read as volatile")]
+
+use aya_ebpf::{
+    Global,
+    programs::{TcContext, XdpContext},
+};
+use tcpguard_common::{
+    abi::{Config, Interface, MAX_INTERFACES},
+    parse::Link,
+    policy::Policy,
+};
+
+#[unsafe(no_mangle)]
+static CONFIG: Global<Config> = Global::new(Config::DEFAULT);
+
+/// Reads one field: the whole would be copied to the stack.
+macro_rules! constant {
+    ($($field:tt)+) => {
+        // SAFETY: `Global` is transparent over `Config`, and the read stays within it. Volatile,
+        // because the compiler must not fold the value that the loader replaces.
+        unsafe { (&raw const (*(&raw const CONFIG).cast::<Config>()).$($field)+).read_volatile() }
+    };
+}
+
+/// A context that knows its interface.
+pub(crate) trait OnInterface {
+    /// The kernel's number of the interface of this hook.
+    fn interface_index(&self) -> u32;
+}
+
+impl OnInterface for XdpContext {
+    #[inline(always)]
+    fn interface_index(&self) -> u32 {
+        // SAFETY: the context is valid for the run of the program.
+        unsafe { (*self.ctx).ingress_ifindex }
+    }
+}
+
+impl OnInterface for TcContext {
+    #[inline(always)]
+    fn interface_index(&self) -> u32 {
+        // SAFETY: the context is valid for the run of the program.
+        unsafe { (*self.skb.skb).ifindex }
+    }
+}
+
+/// The counter slot of this hook's interface, and what its frames begin with.
+#[inline(always)]
+pub(crate) fn interface(ctx: &impl OnInterface) -> (usize, Link) {
+    // With one interface there is nothing to look up: the program is attached nowhere else.
+    if constant!(interface_count) <= 1 {
+        return (0, link(0));
+    }
+    match slot_of(ctx.interface_index()) {
+        Some(slot) => (slot, link(slot)),
+        None => (0, Link::Ethernet),
+    }
+}
+
+/// Whether a frame that leaves came in by a guarded interface, where XDP has judged it already.
+#[inline(always)]
+pub(crate) fn judged_on_arrival(ctx: &TcContext) -> bool {
+    // SAFETY: the context is valid for the run of the program.
+    let arrived_by = unsafe { (*ctx.skb.skb).ingress_ifindex };
+    arrived_by != 0 && slot_of(arrived_by).is_some()
+}
+
+#[inline(always)]
+pub(crate) fn ingress_policy() -> Policy {
+    constant!(ingress)
+}
+
+#[inline(always)]
+pub(crate) fn egress_policy() -> Policy {
+    constant!(egress)
+}
+
+/// Whether each judgement is written down for a replay.
+#[inline(always)]
+pub(crate) fn adjudicates() -> bool {
+    constant!(adjudicate) != 0
+}
+
+/// Whether segments that are objected to are logged.
+#[inline(always)]
+pub(crate) fn logs() -> bool {
+    constant!(log) != 0
+}
+
+#[inline(always)]
+fn slot_of(index: u32) -> Option<usize> {
+    for slot in 0..MAX_INTERFACES {
+        let guarded = constant!(interfaces[slot].index);
+        if guarded == 0 {
+            break;
+        }
+        if guarded == index {
+            return Some(slot);
+        }
+    }
+    None
+}
+
+#[inline(always)]
+fn link(slot: usize) -> Link {
+    let raw_ip = constant!(interfaces[slot].raw_ip);
+    Interface { index: 0, raw_ip }.link()
+}

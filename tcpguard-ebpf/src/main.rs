@@ -1,0 +1,59 @@
+//! The kernel side of tcpguard: two hooks around one decision.
+//!
+//! There is no TCP knowledge here. Each hook finds the interface, lets the core judge the frame,
+//! counts, and says pass or drop.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod config;
+mod maps;
+mod packet;
+mod report;
+mod transcript;
+
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+use tcpguard_common::{abi::Hook, judge::judge};
+
+use crate::packet::Packet;
+
+/// What arrives at a guarded interface.
+#[xdp(frags)]
+pub fn tcpguard_ingress(ctx: XdpContext) -> u32 {
+    let (slot, link) = config::interface(&ctx);
+    let outcome = judge(&mut Packet::new(&ctx), link, &config::ingress_policy());
+    report::report(&ctx, slot, Hook::Ingress, link, &outcome);
+    if outcome.verdict.is_drop() { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
+}
+
+/// What leaves by a guarded interface, before segmentation.
+///
+/// `TC_ACT_UNSPEC`, which is `TCX_NEXT`, lets the programs after ours run; `TC_ACT_OK` would end
+/// the chain (`tcx_run` in the kernel's net/core/dev.c).
+#[classifier]
+pub fn tcpguard_egress(ctx: TcContext) -> i32 {
+    if config::judged_on_arrival(&ctx) {
+        return TC_ACT_UNSPEC;
+    }
+    packet::pull_headers(&ctx);
+    let (slot, link) = config::interface(&ctx);
+    let outcome = judge(&mut Packet::new(&ctx), link, &config::egress_policy());
+    report::report(&ctx, slot, Hook::Egress, link, &outcome);
+    if outcome.verdict.is_drop() { TC_ACT_SHOT } else { TC_ACT_UNSPEC }
+}
+
+/// A reachable panic would make the verifier refuse the program: a proof that there is none.
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[expect(unsafe_code, reason = "the kernel finds the licence by its section")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

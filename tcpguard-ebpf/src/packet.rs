@@ -1,0 +1,185 @@
+//! A frame in the kernel. All raw packet pointers live here.
+#![expect(unsafe_code, reason = "packet memory is reached through raw pointers")]
+
+use aya_ebpf::{
+    helpers::generated::bpf_xdp_get_buff_len,
+    programs::{TcContext, XdpContext},
+};
+use tcpguard_common::{
+    cursor::{Cursor, View},
+    wire::{ethernet, ipv4, ipv6, tcp},
+};
+
+/// Enough for two tags, a fixed IP header with all IPv4 options or some extension headers, and TCP:
+/// what is pulled into the linear part of a buffer that leaves.
+#[expect(clippy::cast_possible_truncation, reason = "a sum of small constants")]
+const HEADERS: u32 = (ethernet::HEADER_LEN
+    + ethernet::MAX_TAGS * ethernet::TAG_LEN
+    + ipv6::HEADER_LEN
+    + ipv4::HEADER_LEN * 2
+    + tcp::HEADER_LEN) as u32;
+
+/// A hook's context, as far as it is a buffer with a frame in it.
+pub(crate) trait Buffer {
+    /// First octet of the linear part.
+    fn start(&self) -> usize;
+    /// Behind the last octet of the linear part.
+    fn end(&self) -> usize;
+    /// Octets of the whole frame.
+    fn octets(&self) -> u32;
+}
+
+impl Buffer for XdpContext {
+    #[inline(always)]
+    fn start(&self) -> usize {
+        self.data()
+    }
+
+    #[inline(always)]
+    fn end(&self) -> usize {
+        self.data_end()
+    }
+
+    #[inline(always)]
+    fn octets(&self) -> u32 {
+        // SAFETY: the context is valid for the run of the program.
+        let octets = unsafe { bpf_xdp_get_buff_len(self.ctx) };
+        octets as u32
+    }
+}
+
+impl Buffer for TcContext {
+    #[inline(always)]
+    fn start(&self) -> usize {
+        self.data()
+    }
+
+    #[inline(always)]
+    fn end(&self) -> usize {
+        self.data_end()
+    }
+
+    #[inline(always)]
+    fn octets(&self) -> u32 {
+        self.len()
+    }
+}
+
+/// Brings the headers of a frame that leaves into the linear part, where they nearly always are
+/// already. Packet pointers from before are invalid after it.
+#[inline(always)]
+pub(crate) fn pull_headers(ctx: &TcContext) {
+    let wanted = ctx.len().min(HEADERS);
+    if ctx.data_end() - ctx.data() < wanted as usize {
+        // Without memory for it the frame stays as it is and passes as unreadable.
+        let _ = ctx.pull_data(wanted);
+    }
+}
+
+/// [`Cursor`] over the linear part of a buffer.
+///
+/// Addresses are kept as integers: the verifier follows the packet pointers in them, and proves each
+/// read by the comparison with `end` that comes before it.
+pub(crate) struct Packet<'a, B> {
+    buffer: &'a B,
+    position: usize,
+    end: usize,
+}
+
+impl<'a, B: Buffer> Packet<'a, B> {
+    /// At the frame's first octet.
+    #[inline(always)]
+    pub(crate) fn new(buffer: &'a B) -> Self {
+        Self { buffer, position: buffer.start(), end: buffer.end() }
+    }
+}
+
+impl<B: Buffer> Cursor for Packet<'_, B> {
+    type View<const N: usize> = PacketView<N>;
+
+    #[inline(always)]
+    fn take<const N: usize>(&mut self) -> Option<PacketView<N>> {
+        let view = PacketView(self.position);
+        if self.position + N > self.end {
+            return None;
+        }
+        self.position += N;
+        Some(view)
+    }
+
+    #[inline(always)]
+    fn skip(&mut self, octets: usize) {
+        self.position += octets;
+    }
+
+    #[inline(always)]
+    fn fork(&self) -> Self {
+        Self { ..*self }
+    }
+
+    #[inline(always)]
+    fn readable(&self) -> u32 {
+        opaque(self.end - self.position) as u32
+    }
+
+    #[inline(always)]
+    fn beyond(&self) -> u32 {
+        self.buffer.octets() - linear(self.buffer)
+    }
+}
+
+/// Octets of the linear part.
+#[inline(always)]
+pub(crate) fn linear(buffer: &impl Buffer) -> u32 {
+    opaque(buffer.end() - buffer.start()) as u32
+}
+
+/// Hides where a number comes from. Of `octets - (end - start)` LLVM makes `octets + start - end`,
+/// and the verifier lets no packet pointer be added in 32 bits (LLVM 22, Linux 6.18). The addition
+/// of nothing is there because an empty statement would have no line in the debug information.
+#[inline(always)]
+fn opaque(mut number: usize) -> usize {
+    // SAFETY: adds nothing to a register.
+    unsafe {
+        core::arch::asm!("{0} += 0", inout(reg) number, options(pure, nomem, nostack));
+    }
+    number
+}
+
+/// `N` octets of packet memory; made only by [`Packet::take`].
+#[derive(Clone, Copy)]
+pub(crate) struct PacketView<const N: usize>(usize);
+
+impl<const N: usize> PacketView<N> {
+    /// One load, though packet memory may be misaligned for `T`: this machine's BPF allows that, and
+    /// `read_unaligned` would be a load and a shift for each octet.
+    #[inline(always)]
+    fn read<T: Copy, const AT: usize>(self) -> T {
+        const { assert!(AT + size_of::<T>() <= N, "the field lies outside of its header") };
+        // SAFETY: `position + N <= end` was tested in `take`, and `AT + size_of::<T>() <= N` above;
+        // the verifier proves it again at load time.
+        unsafe { *((self.0 + AT) as *const T) }
+    }
+}
+
+impl<const N: usize> View<N> for PacketView<N> {
+    #[inline(always)]
+    fn u8<const AT: usize>(self) -> u8 {
+        self.read::<u8, AT>()
+    }
+
+    #[inline(always)]
+    fn be16<const AT: usize>(self) -> u16 {
+        u16::from_be(self.read::<u16, AT>())
+    }
+
+    #[inline(always)]
+    fn be32<const AT: usize>(self) -> u32 {
+        u32::from_be(self.read::<u32, AT>())
+    }
+
+    #[inline(always)]
+    fn words<const AT: usize>(self) -> [u32; 4] {
+        self.read::<[u32; 4], AT>()
+    }
+}

@@ -1,0 +1,3 @@
+//! The loader of tcpguard and its host tools.
+
+pub mod object;

@@ -1,0 +1,39 @@
+//! The kernel programs as they are embedded in this binary.
+
+use aya::{Ebpf, EbpfLoader};
+use tcpguard_common::abi::{self, Config};
+
+/// The object file, part of this binary: one file to copy to a server.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcpguard.bpf.o"));
+
+/// Whether the kernel programs write debug records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// No record, and no code for one in the loaded programs.
+    Off,
+    /// A record for each segment that is objected to.
+    Debug,
+}
+
+impl Log {
+    /// `aya_log_common::Level` as the programs compare it; 0 is below every level.
+    const fn level(self) -> u8 {
+        match self {
+            Self::Off => 0,
+            Self::Debug => aya_log::Level::Debug as u8,
+        }
+    }
+}
+
+/// Creates the maps and relocates the programs with `config` as their constants. Nothing is loaded
+/// into the kernel yet but the maps.
+pub fn open(config: &Config, log: Log) -> Result<Ebpf, aya::EbpfError> {
+    let slots = config.interface_count.max(1) * abi::HOOKS as u32;
+    EbpfLoader::new()
+        // The programs need no relocation against the kernel's types, so its BTF is not read.
+        .btf(None)
+        .override_global(abi::CONFIG, config, true)
+        .override_global(aya_log::LEVEL, &log.level(), true)
+        .map_max_entries(abi::COUNTERS, slots)
+        .load(OBJECT)
+}
