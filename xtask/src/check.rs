@@ -59,24 +59,29 @@ fn clippy() -> Result<()> {
 /// Clippy of the very toolchain that builds for BPF: library sources fit one compiler only.
 fn clippy_bpf(toolchain: &Record) -> Result<()> {
     setup::ensure_clippy(&toolchain.sysroot)?;
-    let mut cargo = toolchain.cargo();
-    cargo
-        .args([
-            "clippy",
-            "--quiet",
-            "--release",
-            "--package",
-            workspace::KERNEL_CRATE,
-        ])
-        .args([
-            "-Zbuild-std=core",
-            "--target",
-            "bpfel-unknown-none",
-            "--target-dir",
-        ])
-        .arg(workspace::target_dir().join("bpf-clippy"))
-        .args(["--", "-Dwarnings"]);
-    step("linting what runs in the kernel", &mut cargo)
+    // Logging is compiled into one of the objects and left out of the other.
+    for features in [&[][..], &["--all-features"]] {
+        let mut clippy = toolchain.command("cargo-clippy");
+        clippy
+            .args([
+                "clippy",
+                "--quiet",
+                "--release",
+                "--package",
+                workspace::KERNEL_CRATE,
+            ])
+            .args([
+                "-Zbuild-std=core",
+                "--target",
+                "bpfel-unknown-none",
+                "--target-dir",
+            ])
+            .arg(workspace::target_dir().join("bpf-clippy"))
+            .args(features)
+            .args(["--", "-Dwarnings"]);
+        step("linting what runs in the kernel", &mut clippy)?;
+    }
+    Ok(())
 }
 
 fn documentation() -> Result<()> {

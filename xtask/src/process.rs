@@ -15,17 +15,11 @@ use anyhow::{Context, Result, bail, ensure};
 /// Folders of administrators' tools, which Debian leaves out of a user's PATH.
 const SYSTEM_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// Says why, shows the command line, runs it and expects success.
-pub(crate) fn step(why: &str, command: &mut Command) -> Result<()> {
-    eprintln!("==> {why}\n    {}", shown(command));
-    run(command)
-}
-
-pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("failed to start {}", shown(command)))?;
-    ensure!(status.success(), "`{}` failed ({status})", shown(command));
+/// Says what for, shows the command line, runs it and expects success.
+pub(crate) fn step(purpose: &str, command: &mut Command) -> Result<()> {
+    eprintln!("==> {purpose}\n    {}", shown(command));
+    let status = command.status().with_context(|| cannot_start(command))?;
+    ensure!(status.success(), "{purpose} failed ({status})");
     Ok(())
 }
 
@@ -34,7 +28,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()
-        .with_context(|| format!("failed to start {}", shown(command)))?;
+        .with_context(|| cannot_start(command))?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
         bail!("`{}` failed: {}", shown(command), last_lines(&complaint));
@@ -42,26 +36,30 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs a command that may wait for a network that never answers.
-pub(crate) fn step_within(limit: Duration, why: &str, command: &mut Command) -> Result<()> {
-    eprintln!("==> {why}\n    {}", shown(command));
+/// As `step`, for a command that may wait for a network that never answers.
+pub(crate) fn step_within(limit: Duration, purpose: &str, command: &mut Command) -> Result<()> {
+    eprintln!("==> {purpose}\n    {}", shown(command));
     let mut child = command
         .stdin(Stdio::null())
         .spawn()
-        .with_context(|| format!("failed to start {}", shown(command)))?;
+        .with_context(|| cannot_start(command))?;
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
-            ensure!(status.success(), "`{}` failed ({status})", shown(command));
+            ensure!(status.success(), "{purpose} failed ({status})");
             return Ok(());
         }
         if start.elapsed() > limit {
             child.kill()?;
             child.wait()?;
-            bail!("`{}` took more than {} s", shown(command), limit.as_secs());
+            bail!("{purpose} took more than {} s", limit.as_secs());
         }
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+pub(crate) fn cannot_start(command: &Command) -> String {
+    format!("failed to start {}", shown(command))
 }
 
 /// The command line as one would type it, with the variables that it sets.
@@ -95,7 +93,19 @@ fn quoted(word: &OsStr) -> String {
     if !word.is_empty() && word.chars().all(plain) {
         return word.into_owned();
     }
+    if word.contains(char::is_control) {
+        return format!("$'{}'", word.chars().map(escaped).collect::<String>());
+    }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// One character inside `$'...'` of a shell.
+fn escaped(c: char) -> String {
+    match c {
+        '\'' | '\\' => format!("\\{c}"),
+        c if c.is_control() => format!("\\x{:02x}", u32::from(c)),
+        c => c.to_string(),
+    }
 }
 
 fn last_lines(text: &str) -> String {
@@ -137,6 +147,11 @@ mod tests {
     fn complaint_keeps_its_end() {
         assert_eq!(last_lines("a\n\nb\nc\n d \n"), "b; c; d");
         assert_eq!(last_lines(""), "");
+    }
+
+    #[test]
+    fn control_characters_are_shown_escaped() {
+        assert_eq!(quoted(OsStr::new("it's\x1fb")), r"$'it\'s\x1fb'");
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::rustc::{major_minor, oldest};
+use super::{
+    rustc::{major_minor, oldest},
+    sysroot::NIGHTLY,
+};
 use crate::{
     privilege::as_root_if_agreed,
     process::{find_program, output, shown, step},
@@ -46,6 +49,24 @@ pub(crate) fn compiler() -> Option<Packaged> {
         .find(|packaged| packaged.packages.into_iter().all(recent))
 }
 
+/// Reads the package lists if they know no compiler: a fresh container has none at all.
+pub(crate) fn read_lists() -> Result<()> {
+    if is_here() && compiler().is_none() {
+        refresh()?;
+    }
+    Ok(())
+}
+
+pub(crate) fn provide_compiler() -> Result<()> {
+    ensure!(is_here(), "there is no apt-get here (try `{NIGHTLY}`)");
+    let packaged = compiler()
+        .with_context(|| format!("no packaged compiler is recent enough (try `{NIGHTLY}`)"))?;
+    install(
+        &packaged.packages,
+        "installing a compiler with the library's sources",
+    )
+}
+
 /// The package of clippy that was built with the compiler in `/usr`.
 pub(crate) fn clippy() -> Option<&'static str> {
     let owner = output(Command::new("dpkg-query").args(["--search", "/usr/bin/rustc"])).ok()?;
@@ -80,8 +101,7 @@ pub(crate) fn install(packages: &[&str], why: &str) -> Result<()> {
         .with_context(|| format!("type it to see more: {}", install_line(packages)))
 }
 
-/// Reads the package lists anew; a fresh container has none at all.
-pub(crate) fn refresh() -> Result<()> {
+fn refresh() -> Result<()> {
     let why = "reading the package lists";
     let mut update = Command::new("apt-get");
     update.args(["update", "-q"]);

@@ -43,9 +43,8 @@ pub(crate) enum Linker {
 impl Linker {
     /// The best that this machine offers to a compiler with that LLVM.
     pub(crate) fn find(compilers_llvm: u32) -> Result<Self> {
-        if let Some(named) = env::var_os(OVERRIDE) {
-            starts(Path::new(&named)).with_context(|| format!("{OVERRIDE} names no bpf-linker"))?;
-            return Ok(Self::Ready(named.into()));
+        if let Some(named) = named()? {
+            return Ok(Self::Ready(named));
         }
         if let Some(path) = existing(compilers_llvm) {
             return Ok(Self::Ready(path));
@@ -72,10 +71,7 @@ impl Linker {
             Self::Ready(path) => Ok(path),
             Self::Buildable { llvm, prefix } => build(llvm, &prefix),
             Self::Packaged { llvm } => {
-                debian::install(
-                    &[&package(llvm)],
-                    "installing LLVM, which bpf-linker is built on",
-                )?;
+                debian::install(&[&package(llvm)], "installing LLVM for bpf-linker")?;
                 let prefix = development_files(llvm)
                     .with_context(|| format!("{} has no development files", package(llvm)))?;
                 build(llvm, &prefix)
@@ -99,14 +95,27 @@ impl Linker {
     }
 }
 
-/// That the linker is there and finds its libraries.
+/// The linker that the user has named.
+pub(crate) fn named() -> Result<Option<PathBuf>> {
+    let Some(named) = env::var_os(OVERRIDE).map(PathBuf::from) else {
+        return Ok(None);
+    };
+    starts(&named).with_context(|| format!("{OVERRIDE} names no bpf-linker"))?;
+    Ok(Some(named))
+}
+
+/// The version of a linker that is there and finds its libraries.
 pub(crate) fn starts(linker: &Path) -> Result<String> {
     // Cargo points LD_LIBRARY_PATH at the toolchain's libraries, among them another LLVM.
-    output(
+    let said = output(
         Command::new(linker)
             .arg("--version")
             .env_remove("LD_LIBRARY_PATH"),
-    )
+    )?;
+    let version = said.trim().strip_prefix("bpf-linker ");
+    version
+        .map(str::to_owned)
+        .with_context(|| format!("{} is another program", linker.display()))
 }
 
 fn existing(compilers_llvm: u32) -> Option<PathBuf> {
@@ -119,20 +128,16 @@ fn existing(compilers_llvm: u32) -> Option<PathBuf> {
 
 /// A linker whose LLVM cannot be told (a static one) does not fit: the build would fail late.
 fn fits(linker: &Path, compilers_llvm: u32) -> bool {
-    let Ok(said) = starts(linker) else {
+    let Ok(version) = starts(linker) else {
         return false;
     };
-    let version = said
-        .trim()
-        .strip_prefix("bpf-linker ")
-        .and_then(major_minor);
     let libraries = output(
         Command::new("ldd")
             .arg(linker)
             .env_remove("LD_LIBRARY_PATH"),
     );
     let llvm = libraries.ok().as_deref().and_then(linked_llvm);
-    version >= major_minor(VERSION) && llvm >= Some(compilers_llvm)
+    major_minor(&version) >= major_minor(VERSION) && llvm >= Some(compilers_llvm)
 }
 
 /// The LLVM major in the output of `ldd`: `libLLVM.so.22.1` or, older, `libLLVM-22.so.1`.

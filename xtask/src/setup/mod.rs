@@ -30,17 +30,15 @@ pub(crate) const HELP: &str = "\
 Environment:
   TCPGUARD_BPF_SYSROOT  a toolchain with library sources, instead of the first that is found
   TCPGUARD_BPF_LINKER   a bpf-linker, instead of the first that is found
-  TCPGUARD_BPF_OBJECT   a ready object: nothing is built for BPF and nothing needed
+  TCPGUARD_BPF_OBJECTS  a folder of ready objects: nothing is built for BPF, nothing needed
   LLVM_PREFIX           where LLVM's development files lie, if not in the usual place";
 
-/// Names a ready object, for packagers who build it elsewhere.
-const OBJECT: &str = "TCPGUARD_BPF_OBJECT";
-
-const NO_COMPILER: &str = "no Rust compiler here can build for BPF";
+/// Names a folder of ready objects, for packagers who build them elsewhere.
+const OBJECTS: &str = "TCPGUARD_BPF_OBJECTS";
 
 /// Leaves the machine able to build the BPF programs.
 pub(crate) fn ensure() -> Result<()> {
-    if ready_object()? {
+    if has_ready_objects()? {
         return Ok(());
     }
     toolchain().map(drop)
@@ -79,16 +77,18 @@ pub(crate) fn ensure_clippy(sysroot: &Path) -> Result<()> {
         let clippy = debian::clippy().context("no package of clippy goes with /usr/bin/rustc")?;
         return debian::install(&[clippy], "installing the packaged compiler's clippy");
     }
+    // rustup keeps a toolchain in a folder of its name.
+    let toolchain = sysroot.file_name().unwrap_or_default();
     let mut rustup = Command::new("rustup");
     rustup
         .args(["component", "add", "clippy", "--toolchain"])
-        .arg(sysroot);
+        .arg(toolchain);
     process::step("adding clippy to the toolchain", &mut rustup)
 }
 
 /// Reports what is there and what is missing, and changes nothing.
 pub(crate) fn check() -> Result<()> {
-    if ready_object()? {
+    if has_ready_objects()? {
         return Ok(());
     }
     let report = report::Report::of_this_machine();
@@ -101,19 +101,19 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-fn ready_object() -> Result<bool> {
-    let Some(object) = env::var_os(OBJECT) else {
+fn has_ready_objects() -> Result<bool> {
+    let Some(folder) = env::var_os(OBJECTS) else {
         return Ok(false);
     };
-    let object = Path::new(&object);
+    let folder = Path::new(&folder);
     ensure!(
-        object.is_file(),
-        "{OBJECT} names {}, which is no file",
-        object.display()
+        folder.is_dir(),
+        "{OBJECTS} names {}, which is no folder",
+        folder.display()
     );
     eprintln!(
-        "the BPF object is ready: {} ({OBJECT}), nothing to set up",
-        object.display()
+        "BPF objects: {} ({OBJECTS}), nothing to set up",
+        folder.display()
     );
     Ok(true)
 }
@@ -136,68 +136,58 @@ fn verified(record: &Record) -> Result<Compiler> {
     record.verify()
 }
 
-/// The best compiler for which this machine has a linker or can get one; otherwise the reasons.
-fn choose() -> Result<(Compiler, Linker), Vec<String>> {
-    let (usable, mut refused) = sysroot::compilers();
+/// Why no compiler will do as things are.
+struct Refused {
+    reasons: Vec<String>,
+    /// Some compiler has its sources, so that only the linker is wanting.
+    has_sources: bool,
+}
+
+/// The best compiler for which this machine has a linker or can get one.
+fn choose() -> Result<(Compiler, Linker), Refused> {
+    let (usable, mut reasons) = sysroot::compilers();
+    let has_sources = !usable.is_empty();
     for compiler in usable {
         match Linker::find(compiler.version.llvm) {
             Ok(linker) => return Ok((compiler, linker)),
-            Err(error) => refused.push(format!("{}: {error:#}", described(&compiler))),
+            Err(error) => reasons.push(format!("{}: {error:#}", described(&compiler))),
         }
     }
-    Err(refused)
+    Err(Refused {
+        reasons,
+        has_sources,
+    })
 }
 
-/// As `choose`, with whatever has to be installed for a compiler.
+/// As `choose`, with whatever has to be installed for a compiler: rustup first, then packages.
 fn obtain() -> Result<(Compiler, Linker)> {
-    let mut reasons = match choose() {
+    linker::named()?;
+    let refused = match choose() {
         Ok(found) => return Ok(found),
         Err(refused) => refused,
     };
-    if env::var_os(sysroot::OVERRIDE).is_some() {
-        bail!(
-            "{} cannot be used: {}",
-            sysroot::OVERRIDE,
-            reasons.join("; ")
-        );
-    }
-    if let Some(rustup) = sysroot::sources_command() {
-        match sysroot::add_sources(rustup) {
-            Ok(()) => match choose() {
-                Ok(found) => return Ok(found),
-                Err(refused) => reasons = refused,
-            },
+    let mut reasons = refused.reasons;
+    let attempts: &[fn() -> Result<()>] = match env::var_os(sysroot::OVERRIDE) {
+        Some(_) => &[],
+        None if refused.has_sources && !debian::is_here() => &[],
+        None if refused.has_sources => &[debian::read_lists, debian::provide_compiler],
+        None => &[
+            sysroot::add_sources,
+            debian::read_lists,
+            debian::provide_compiler,
+        ],
+    };
+    for attempt in attempts {
+        match attempt().map(|()| choose()) {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(_)) => {}
             Err(error) => reasons.push(format!("{error:#}")),
         }
     }
-    from_packages().with_context(|| format!("{NO_COMPILER}:\n  {}", reasons.join("\n  ")))
-}
-
-fn from_packages() -> Result<(Compiler, Linker)> {
-    ensure!(
-        debian::is_here(),
-        "there is no apt-get here (try `{}`)",
-        sysroot::NIGHTLY
-    );
-    if debian::compiler().is_none() {
-        debian::refresh()?;
-        // The lists may have been empty, and all that was missing a package of LLVM.
-        if let Ok(found) = choose() {
-            return Ok(found);
-        }
-    }
-    let packaged = debian::compiler().with_context(|| {
-        format!(
-            "no packaged compiler is as recent as {} (try `{}`)",
-            env!("CARGO_PKG_RUST_VERSION"),
-            sysroot::NIGHTLY
-        )
-    })?;
-    debian::install(
-        &packaged.packages,
-        "installing a compiler with the library's sources",
-    )?;
-    choose().map_err(|refused| anyhow::anyhow!(refused.join("; ")))
+    bail!(
+        "no Rust compiler here can build for BPF:\n  {}",
+        reasons.join("\n  ")
+    )
 }
 
 fn announce(compiler: &Compiler, linker: &Path) {

@@ -53,12 +53,13 @@ impl Record {
         Ok(compiler)
     }
 
-    /// The cargo of the toolchain, with the environment in which the build script starts it.
-    pub(crate) fn cargo(&self) -> Command {
+    /// A program of the toolchain, in the environment that the build script gives its cargo.
+    pub(crate) fn command(&self, program: &str) -> Command {
         let bin = self.sysroot.join("bin");
-        let mut cargo = Command::new(bin.join("cargo"));
-        cargo
+        let mut command = Command::new(bin.join(program));
+        command
             .current_dir(workspace::root())
+            .env("CARGO", bin.join("cargo"))
             .env("RUSTC", bin.join("rustc"))
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_ENCODED_RUSTFLAGS", bpf_flags());
@@ -68,9 +69,9 @@ impl Record {
             "RUSTC_WRAPPER",
             "RUSTFLAGS",
         ] {
-            cargo.env_remove(outer);
+            command.env_remove(outer);
         }
-        cargo
+        command
     }
 
     fn parse(text: &str) -> Option<Self> {

@@ -1,7 +1,7 @@
 //! `cargo xtask setup --check`: one line for each thing, where it is or what to type.
 
 use super::{
-    choose, debian, described,
+    Refused, choose, debian, described,
     linker::Linker,
     record::Record,
     sysroot::{self, NIGHTLY},
@@ -27,7 +27,7 @@ impl Report {
                 report.linker(&linker);
                 report.record();
             }
-            Err(refused) => report.no_compiler(&refused),
+            Err(refused) => report.refused(&refused),
         }
         report.line("For `cargo xtask test` only, which installs them:");
         for line in test_tools::lines() {
@@ -51,7 +51,7 @@ impl Report {
             Some(Ok(_)) => self.found("record of the set-up", "up to date"),
             Some(Err(error)) => {
                 self.missing(
-                    &format!("record of the set-up, for {error:#}"),
+                    &format!("valid record of the set-up ({error:#})"),
                     "cargo xtask setup",
                 );
             }
@@ -59,15 +59,13 @@ impl Report {
         }
     }
 
-    fn no_compiler(&mut self, refused: &[String]) {
-        let rustup = sysroot::sources_command().map(|command| shown(&command));
-        let packages = debian::compiler().map(|found| debian::install_line(&found.packages));
-        let mut ways: Vec<_> = rustup.into_iter().chain(packages).collect();
-        if ways.is_empty() {
-            ways.push(NIGHTLY.to_owned());
+    fn refused(&mut self, refused: &Refused) {
+        if refused.has_sources {
+            self.missing("LLVM for bpf-linker", "see below, or cargo xtask setup");
+        } else {
+            self.missing("compiler with library sources", &ways_to_a_compiler());
         }
-        self.missing("compiler with library sources", &ways.join(" or "));
-        for reason in refused {
+        for reason in &refused.reasons {
             self.line(&format!("         {reason}"));
         }
         // Which LLVM the linker is built on depends on the compiler, which is not there yet.
@@ -86,5 +84,16 @@ impl Report {
     fn line(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
+    }
+}
+
+fn ways_to_a_compiler() -> String {
+    let rustup = sysroot::sources_command().map(|command| shown(&command));
+    let packages = debian::compiler().map(|found| debian::install_line(&found.packages));
+    let ways: Vec<_> = rustup.into_iter().chain(packages).collect();
+    if ways.is_empty() {
+        NIGHTLY.to_owned()
+    } else {
+        ways.join(" or ")
     }
 }

@@ -13,7 +13,7 @@ use super::{
     debian,
     rustc::{Compiler, Version, oldest},
 };
-use crate::process::{find_program, output, shown, step_within};
+use crate::process::{find_program, output, step_within};
 
 /// Names a sysroot to use instead of any that would be found.
 pub(crate) const OVERRIDE: &str = "TCPGUARD_BPF_SYSROOT";
@@ -50,14 +50,13 @@ pub(crate) fn sources_command() -> Option<Command> {
     Some(rustup)
 }
 
-pub(crate) fn add_sources(mut rustup: Command) -> Result<()> {
-    let line = shown(&rustup);
+pub(crate) fn add_sources() -> Result<()> {
+    let mut rustup = sources_command().context("rustup has no toolchain that is recent enough")?;
     step_within(
         PATIENCE,
         "adding the library's sources to a toolchain of rustup",
         &mut rustup,
     )
-    .with_context(|| format!("`{line}` did not help"))
 }
 
 fn candidates() -> Vec<PathBuf> {

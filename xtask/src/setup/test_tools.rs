@@ -52,49 +52,41 @@ const TOOLS: [Tool; 7] = [
 
 /// Installs what is missing; a tool that cannot be had is an error, never a skipped test.
 pub(crate) fn ensure() -> Result<()> {
-    let packages: Vec<_> = missing().map(|tool| tool.package).collect();
+    let packages = missing_packages();
     if packages.is_empty() {
         return Ok(());
     }
-    debian::install(
-        &packages,
-        &format!("installing what the tests call ({})", named()),
-    )?;
-    if missing().next().is_some() {
+    debian::install(&packages, "installing the programs that the tests call")?;
+    if let Some(tool) = missing().next() {
         bail!(
-            "the packages {packages:?} are installed, but these are not on PATH: {}",
-            named()
+            "{} is installed, but {} is not on PATH",
+            tool.package,
+            tool.program
         );
     }
     Ok(())
 }
 
-/// One line a tool, for `setup --check`.
-pub(crate) fn lines() -> impl Iterator<Item = String> {
-    TOOLS.iter().map(
-        |Tool {
-             program,
-             package,
-             why,
-         }| match find_program(program) {
-            Some(path) => format!("found    {program}: {}", path.display()),
-            None => format!(
-                "missing  {program} ({why}): {}",
-                debian::install_line(&[package])
-            ),
-        },
-    )
+/// One line a tool, then the command for those that are missing, for `setup --check`.
+pub(crate) fn lines() -> Vec<String> {
+    let line = |Tool { program, why, .. }: &Tool| match find_program(program) {
+        Some(path) => format!("found    {program}: {}", path.display()),
+        None => format!("missing  {program}: {why}"),
+    };
+    let mut lines: Vec<_> = TOOLS.iter().map(line).collect();
+    let packages = missing_packages();
+    if !packages.is_empty() {
+        lines.push(format!("         {}", debian::install_line(&packages)));
+    }
+    lines
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    missing().map(|tool| tool.package).collect()
 }
 
 fn missing() -> impl Iterator<Item = &'static Tool> {
     TOOLS
         .iter()
         .filter(|tool| find_program(tool.program).is_none())
-}
-
-fn named() -> String {
-    missing()
-        .map(|tool| format!("{}: {}", tool.program, tool.why))
-        .collect::<Vec<_>>()
-        .join("; ")
 }
