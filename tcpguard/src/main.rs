@@ -1,1 +1,38 @@
-fn main() {}
+//! Entry point: parse the command line, run the command, say how it ended.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tcpguard::{
+    cli::{Cli, Command},
+    explain, replay, run,
+};
+
+/// 0 ok, 1 a finding, 2 an error; as clap itself exits with 2 on a wrong command line.
+const ERROR: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Run(args) => run::run(args, cli.verbose),
+        Command::Explain(args) => explain::explain(args),
+        Command::Replay(args) => replay::replay(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(ERROR)
+        }
+    }
+}
+
+/// Whether the reader of our output has left, which is no failure of ours (`tcpguard ... | head`).
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,160 @@
+//! The command line. Verbs change things, nouns read them.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tcpguard_common::flags::TcpFlags;
+
+use crate::enforce::ReasonList;
+
+/// TCP guard at the driver: drops what no sane stack sends, and shows it live
+#[derive(Debug, Parser)]
+#[command(name = "tcpguard", version)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Say more: -v logs each segment that is objected to (to stderr)
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Attach, stream live counters, detach on Ctrl-C or SIGTERM
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Say what happens to a set of flags, and why
+    #[command(after_help = "Example: tcpguard explain SYN,FIN")]
+    Explain(ExplainArgs),
+    /// Adjudicate a capture frame by frame, as the guard would
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  tcpguard run --iface eth0                  guard eth0, show a live table
+  tcpguard run --iface eth0 --observe        count what would be dropped, drop nothing
+  tcpguard run --iface eth0 --json           one JSON object an interval";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  tcpguard replay suspicious.pcap
+  tcpguard replay suspicious.pcapng --engine kernel --json
+
+Exit status: 0 nothing dropped, 1 something dropped, 2 error.";
+
+/// How a guard is attached and watched.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Interface to guard; may be given several times
+    #[arg(long = "iface", value_name = "IF", required = true)]
+    pub interfaces: Vec<String>,
+
+    /// Where the ingress program runs: auto takes native and falls back to generic
+    #[arg(long, value_enum, default_value_t = Mode::Auto)]
+    pub mode: Mode,
+
+    /// Count what would be dropped, and drop nothing
+    #[arg(long, conflicts_with = "enforce")]
+    pub observe: bool,
+
+    /// Groups (flags, handshake, state, window) or reasons that drop; the others are only counted
+    #[arg(long, value_name = "LIST")]
+    pub enforce: Option<ReasonList>,
+
+    /// Time between two readings
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub interval: Duration,
+
+    /// Stop after this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// How readings are shown; without a choice, a terminal gets the live table and a pipe gets lines.
+#[derive(Args, Clone, Copy, Debug)]
+#[group(multiple = false)]
+pub struct OutputArgs {
+    /// One JSON object an interval
+    #[arg(long)]
+    pub json: bool,
+    /// One line an interval
+    #[arg(long)]
+    pub plain: bool,
+    /// The live table
+    #[arg(long)]
+    pub tui: bool,
+}
+
+/// Where the ingress program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// In the driver if it can, else in the network stack
+    Auto,
+    /// In the driver, or not at all
+    Native,
+    /// In the network stack
+    Generic,
+}
+
+/// What to explain.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// Flags by name or letter: SYN,FIN or SF; NULL for none
+    #[arg(value_name = "FLAGS", value_parser = flags)]
+    pub flags: TcpFlags,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to adjudicate, and how.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// Capture to read, pcap or pcapng
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Who decides: the host's copy of the core, or the very bytecode in the kernel (needs root)
+    #[arg(long, value_enum, default_value_t = EngineKind::Host)]
+    pub engine: EngineKind,
+    /// One JSON object a frame and a summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Who decides about the frames of a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineKind {
+    /// The core in this process
+    Host,
+    /// The kernel program through `BPF_PROG_TEST_RUN`
+    Kernel,
+}
+
+fn flags(text: &str) -> Result<TcpFlags, String> {
+    text.parse().map_err(|_| {
+        format!(
+            "not a set of TCP flags: give names ({}), letters (FSRPAUECN) or NULL",
+            TcpFlags::NAMES.map(|(_, _, name)| name).join(", ")
+        )
+    })
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; give a time such as 500ms, 10s or 2m"))?;
+    if time.is_zero() { Err("the time must be more than zero".into()) } else { Ok(time) }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(10);
+    let time = duration(text)?;
+    if time < SHORTEST { Err("the shortest interval is 10ms".into()) } else { Ok(time) }
+}

@@ -1,0 +1,1 @@
+//! Showing what a guard counts, as it counts.
