@@ -3,6 +3,7 @@
 use crate::{
     flags::TcpFlags,
     judge::Outcome,
+    segment::Segment,
     verdict::{Verdict, VerdictKind},
 };
 
@@ -43,17 +44,29 @@ impl Counters {
     pub const ZERO: Self =
         Self { cells: [Tally { packets: 0, bytes: 0 }; Verdict::CELLS], flags: [0; TcpFlags::SETS] };
 
-    /// Counts one frame of `octets` octets.
+    /// Counts a segment in a frame of `octets` octets.
     #[inline(always)]
-    pub fn count(&mut self, outcome: &Outcome, octets: u32) {
-        if let Some(cell) = self.cells.get_mut(outcome.verdict.cell()) {
+    pub fn count_segment(&mut self, verdict: Verdict, segment: &Segment, octets: u32) {
+        self.count_frame(verdict, octets);
+        if let Some(seen) = self.flags.get_mut(usize::from(segment.flags.bits())) {
+            *seen += 1;
+        }
+    }
+
+    /// Counts a frame of `octets` octets that gave no segment.
+    #[inline(always)]
+    pub fn count_frame(&mut self, verdict: Verdict, octets: u32) {
+        if let Some(cell) = self.cells.get_mut(verdict.cell()) {
             cell.packets += 1;
             cell.bytes += u64::from(octets);
         }
-        if let Some(segment) = outcome.segment()
-            && let Some(seen) = self.flags.get_mut(usize::from(segment.flags.bits()))
-        {
-            *seen += 1;
+    }
+
+    /// Counts what was decided about a frame of `octets` octets.
+    pub fn count(&mut self, outcome: &Outcome, octets: u32) {
+        match outcome.segment() {
+            Some(segment) => self.count_segment(outcome.verdict, segment, octets),
+            None => self.count_frame(outcome.verdict, octets),
         }
     }
 

@@ -25,7 +25,7 @@ pub trait Cursor {
 
     /// Octets that the frame had on the wire behind what can be read: a capture may be cut, and a
     /// driver may keep the payload of a large frame in further buffers.
-    fn beyond(&self) -> u32;
+    fn beyond(&mut self) -> u32;
 }
 
 /// `N` octets that are known to be there, so that reading a field cannot fail.
@@ -85,7 +85,7 @@ impl<'a> Cursor for SliceCursor<'a> {
         octets(self.rest)
     }
 
-    fn beyond(&self) -> u32 {
+    fn beyond(&mut self) -> u32 {
         self.cut
     }
 }

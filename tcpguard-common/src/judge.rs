@@ -28,19 +28,25 @@ impl Outcome {
     }
 }
 
-/// Reads a frame and decides about it.
-#[inline(always)]
-pub fn judge<C: Cursor>(cursor: &mut C, link: Link, policy: &Policy) -> Outcome {
-    let mut segment = Segment::EMPTY;
-    let parsed = parse(cursor, link, &mut segment);
-    let verdict = match parsed {
-        Ok(()) => judge_segment(&segment),
-        Err(verdict) => verdict,
-    };
-    Outcome { verdict: policy.apply(verdict), has_segment: parsed.is_ok(), segment }
+impl Outcome {
+    /// What the policy makes of it. A verdict without a reason is none of its business.
+    #[inline(always)]
+    pub const fn under(self, policy: &Policy) -> Self {
+        Self { verdict: policy.apply(self.verdict), ..self }
+    }
 }
 
-/// Decides about one segment by what stands in it alone, as if every check dropped.
+/// Reads a frame and decides about it, as if every check dropped.
+#[inline(always)]
+pub fn judge<C: Cursor>(cursor: &mut C, link: Link) -> Outcome {
+    let mut segment = Segment::EMPTY;
+    match parse(cursor, link, &mut segment) {
+        Ok(()) => Outcome { verdict: judge_segment(&segment), has_segment: true, segment },
+        Err(verdict) => Outcome { verdict, has_segment: false, segment },
+    }
+}
+
+/// Decides about one segment by what stands in it alone.
 ///
 /// An illegal one gets no further: it touches no connection and refreshes no timer.
 #[inline(always)]

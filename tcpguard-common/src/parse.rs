@@ -190,7 +190,7 @@ fn take<const N: usize, C: Cursor>(cursor: &mut C) -> Result<C::View<N>, Verdict
 /// BIG TCP: a packet longer than its 16-bit field can say declares none at all, and the buffer tells
 /// (RFC 2675; `iph_totlen` and `ipv6_payload_len` in the kernel).
 #[inline(always)]
-fn packet_len<C: Cursor>(cursor: &C, declared: u32, readable: u32) -> Result<u32, Verdict> {
+fn packet_len<C: Cursor>(cursor: &mut C, declared: u32, readable: u32) -> Result<u32, Verdict> {
     // Asking for more costs a helper call, and nearly every frame answers without.
     if declared != 0 && declared <= readable {
         return Ok(declared);

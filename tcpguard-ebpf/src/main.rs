@@ -17,16 +17,22 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use tcpguard_common::{abi::Hook, judge::judge};
+use tcpguard_common::{
+    abi::Hook,
+    judge::{Outcome, judge},
+    parse::Link,
+    policy::Policy,
+};
 
-use crate::packet::Packet;
+use crate::packet::{Buffer, Packet};
 
 /// What arrives at a guarded interface.
 #[xdp(frags)]
 pub fn tcpguard_ingress(ctx: XdpContext) -> u32 {
     let (slot, link) = config::interface(&ctx);
-    let outcome = judge(&mut Packet::new(&ctx), link, &config::ingress_policy());
-    report::report(&ctx, slot, Hook::Ingress, link, &outcome);
+    let mut packet = Packet::new(&ctx);
+    let outcome = decide(&mut packet, link, config::ingress_policy);
+    report::report(&packet, slot, Hook::Ingress, link, &outcome);
     if outcome.verdict.is_drop() { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
 }
 
@@ -41,9 +47,17 @@ pub fn tcpguard_egress(ctx: TcContext) -> i32 {
     }
     packet::pull_headers(&ctx);
     let (slot, link) = config::interface(&ctx);
-    let outcome = judge(&mut Packet::new(&ctx), link, &config::egress_policy());
-    report::report(&ctx, slot, Hook::Egress, link, &outcome);
+    let mut packet = Packet::new(&ctx);
+    let outcome = decide(&mut packet, link, config::egress_policy);
+    report::report(&packet, slot, Hook::Egress, link, &outcome);
     if outcome.verdict.is_drop() { TC_ACT_SHOT } else { TC_ACT_UNSPEC }
+}
+
+/// Judges a frame under a policy, which is only read if the frame is objected to.
+#[inline(always)]
+fn decide<B: Buffer>(packet: &mut Packet<'_, B>, link: Link, policy: fn() -> Policy) -> Outcome {
+    let outcome = judge(packet, link);
+    if outcome.verdict.is_drop() { outcome.under(&policy()) } else { outcome }
 }
 
 /// A reachable panic would make the verifier refuse the program: a proof that there is none.

@@ -81,16 +81,26 @@ pub(crate) fn pull_headers(ctx: &TcContext) {
 /// Addresses are kept as integers: the verifier follows the packet pointers in them, and proves each
 /// read by the comparison with `end` that comes before it.
 pub(crate) struct Packet<'a, B> {
-    buffer: &'a B,
+    pub(crate) buffer: &'a B,
     position: usize,
     end: usize,
+    /// Octets behind `end`, as far as anybody asked: asking the kernel costs more than all of the
+    /// counting, and nearly every frame lies in one buffer.
+    beyond: u32,
 }
 
 impl<'a, B: Buffer> Packet<'a, B> {
     /// At the frame's first octet.
     #[inline(always)]
     pub(crate) fn new(buffer: &'a B) -> Self {
-        Self { buffer, position: buffer.start(), end: buffer.end() }
+        Self { buffer, position: buffer.start(), end: buffer.end(), beyond: 0 }
+    }
+
+    /// Octets of a frame that gave a segment: to find its length, the parser has asked for what lies
+    /// beyond if anything does.
+    #[inline(always)]
+    pub(crate) fn octets_of_segment(&self) -> u32 {
+        linear(self.buffer) + self.beyond
     }
 }
 
@@ -123,8 +133,9 @@ impl<B: Buffer> Cursor for Packet<'_, B> {
     }
 
     #[inline(always)]
-    fn beyond(&self) -> u32 {
-        self.buffer.octets() - linear(self.buffer)
+    fn beyond(&mut self) -> u32 {
+        self.beyond = self.buffer.octets() - linear(self.buffer);
+        self.beyond
     }
 }
 

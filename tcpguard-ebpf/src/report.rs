@@ -4,48 +4,50 @@
 use aya_ebpf::EbpfContext;
 use tcpguard_common::{
     abi::{Hook, counter_index},
+    counters::Counters,
     judge::Outcome,
     parse::Link,
-    wire::{ethernet, ipv4, tcp},
 };
 
 use crate::{
     config,
     maps::COUNTERS,
-    packet::{self, Buffer},
+    packet::{Buffer, Packet},
     transcript,
 };
 
 /// Counts one frame, and writes down what was decided if that was asked for.
 #[inline(always)]
-pub(crate) fn report<C>(ctx: &C, slot: usize, hook: Hook, link: Link, outcome: &Outcome)
+pub(crate) fn report<C>(packet: &Packet<'_, C>, slot: usize, hook: Hook, link: Link, outcome: &Outcome)
 where
     C: Buffer + EbpfContext,
 {
-    if let Some(counters) = COUNTERS.get_ptr_mut(counter_index(slot, hook) as u32) {
-        // SAFETY: the value is this CPU's own, and no hook is interrupted by itself: both run in
-        // softirq context or with bottom halves off.
-        unsafe { &mut *counters }.count(outcome, octets(ctx, outcome));
+    // Two arms that share nothing, so that what only a segment has need not be carried, as zero,
+    // through every exit of the parser: that alone would cost as much as the counting.
+    match outcome.segment() {
+        Some(segment) => {
+            if let Some(counters) = counters(slot, hook) {
+                counters.count_segment(outcome.verdict, segment, packet.octets_of_segment());
+            }
+        }
+        None => {
+            if let Some(counters) = counters(slot, hook) {
+                counters.count_frame(outcome.verdict, packet.buffer.octets());
+            }
+        }
     }
     if config::adjudicates() {
-        transcript::adjudicate(ctx, link, outcome.verdict);
+        transcript::adjudicate(packet.buffer, link, outcome.verdict);
     }
     if config::logs() && outcome.verdict.reason().is_some() {
-        transcript::log(ctx, link, outcome.verdict);
+        transcript::log(packet.buffer, link, outcome.verdict);
     }
 }
 
-/// Octets of a frame as they are counted.
-///
-/// Asking the kernel costs more than all of the counting, so it is asked only where the linear part
-/// may be less than the frame: if there is more payload than the linear part has room for, or no
-/// segment that would tell.
 #[inline(always)]
-fn octets(ctx: &impl Buffer, outcome: &Outcome) -> u32 {
-    const LEAST_HEADERS: u32 = (ethernet::HEADER_LEN + ipv4::HEADER_LEN + tcp::HEADER_LEN) as u32;
-    let linear = packet::linear(ctx);
-    match outcome.segment() {
-        Some(segment) if segment.payload_len + LEAST_HEADERS <= linear => linear,
-        Some(_) | None => ctx.octets(),
-    }
+fn counters(slot: usize, hook: Hook) -> Option<&'static mut Counters> {
+    let counters = COUNTERS.get_ptr_mut(counter_index(slot, hook) as u32)?;
+    // SAFETY: the value is this CPU's own and lives as long as the program, and no hook is
+    // interrupted by itself: both run in softirq context or with bottom halves off.
+    Some(unsafe { &mut *counters })
 }
