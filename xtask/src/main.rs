@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod demo;
 mod object;
 mod privilege;
 mod process;
@@ -41,6 +42,9 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Shows tcpguard on a private network that is attacked, and judges what it did
+    #[command(after_help = demo::HELP)]
+    Demo(demo::DemoArgs),
     /// Sets up, installs the tools that the tests call, and runs every test
     Test {
         /// Arguments of `cargo test`: `cargo xtask test -- --test kernel_load`
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Task::Setup { check: true } => setup::check(),
         Task::Setup { check: false } => setup::ensure(),
         Task::Run { args } => run::run(&args),
+        Task::Demo(args) => demo::run(&args),
         Task::Test { args } => test::run(&args),
         Task::Check => check::run(),
         Task::Object { out } => object::run(out),

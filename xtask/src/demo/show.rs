@@ -1,0 +1,176 @@
+//! The performance: who does what, and when.
+
+use std::{
+    net::SocketAddr,
+    path::Path as FilePath,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    flag,
+};
+use xtask::lab::{
+    attack::{Attacker, Scan, Volley},
+    client::Client,
+    guard::Guard,
+    namespace::remove_leftovers,
+    network::{Network, UPLINK},
+    path::Path,
+    tally::Tally,
+    web::WebServer,
+    witness::Witness,
+};
+
+use super::{
+    DemoArgs,
+    outcome::{CONTROL, Outcome, SCANS},
+    progress::Progress,
+};
+
+/// Where the web server listens, in the middle of the scanned ports.
+const WEB_PORT: u16 = 80;
+/// A port with nobody behind it: legal SYNs there open nothing.
+const CLOSED_PORT: u16 = 9;
+/// Fits one segment, as the interfaces of the lab want it behind tags.
+const BODY_OCTETS: usize = 1000;
+/// Between two requests of a client; there is one client for each path.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Between two rounds of the attacker, who sends 36 segments in each.
+const PACE: Duration = Duration::from_millis(10);
+/// How long honest traffic goes on before the guard comes and before the attack begins.
+const PRELUDE: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Sets everything up, lets it happen, and takes it all away again.
+pub(super) fn show(args: &DemoArgs, guard: &FilePath) -> Result<Outcome> {
+    let stop = stop_on_signal()?;
+    remove_leftovers().context("failed to remove what a killed demo has left")?;
+    let network = Network::new()?;
+    let _web = WebServer::start(&network.server, WEB_PORT, BODY_OCTETS)?;
+    let attacker = network.attacker()?;
+    let witness = Witness::start(&network.server, UPLINK, attacker.mac())?;
+    let clients = clients(&network)?;
+    thread::sleep(PRELUDE);
+    let mut guard = if args.unguarded {
+        None
+    } else {
+        Some(Guard::start(
+            &network.server,
+            guard,
+            UPLINK,
+            ["--interval", "200ms"],
+        )?)
+    };
+    thread::sleep(PRELUDE);
+    let start = Instant::now();
+    let mut progress = Progress::new();
+    let sent = attack(&attacker, args.seconds, &stop, || {
+        if let Some(guard) = &mut guard {
+            ensure!(
+                guard.is_running(),
+                "tcpguard ended in the middle of the attack"
+            );
+        }
+        progress.tell(
+            &clients,
+            &witness,
+            guard.as_ref().map(Guard::reading).as_ref(),
+        );
+        Ok(())
+    })?;
+    drop(progress);
+    let took = start.elapsed();
+    let passed = witness.settled();
+    let requests = clients
+        .into_iter()
+        .map(|(path, client)| (path, client.finish()))
+        .collect();
+    let guard = guard.map(last_words).transpose()?;
+    let interrupted = stop.load(Ordering::Relaxed);
+    Ok(Outcome {
+        took,
+        interrupted,
+        requests,
+        sent,
+        passed,
+        guard,
+    })
+}
+
+/// From now on Ctrl-C and the like only raise a flag, so that everything is taken away in order.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        flag::register(signal, Arc::clone(&stop)).context("failed to listen for signals")?;
+    }
+    Ok(stop)
+}
+
+fn clients(network: &Network) -> Result<Vec<(Path, Client)>> {
+    let start = |path: Path| {
+        let server: SocketAddr = Network::service(path, WEB_PORT);
+        Ok((path, Client::start(&network.client, server, PAUSE)?))
+    };
+    Path::ALL.into_iter().map(start).collect()
+}
+
+/// Attacks for so long, or until it is stopped; `meanwhile` is called several times a second.
+fn attack(
+    attacker: &Attacker,
+    seconds: u16,
+    stop: &AtomicBool,
+    mut meanwhile: impl FnMut() -> Result<()>,
+) -> Result<Tally> {
+    let mut scans: Vec<_> = SCANS
+        .iter()
+        .map(|scan| Scan {
+            flags: scan.flags,
+            ports: 1..=1024,
+        })
+        .collect();
+    scans.push(Scan {
+        flags: CONTROL,
+        ports: CLOSED_PORT..=CLOSED_PORT,
+    });
+    let duration = Duration::from_secs(seconds.into());
+    let rounds = u32::try_from(duration.as_millis() / PACE.as_millis()).unwrap_or(u32::MAX);
+    let volley = Volley {
+        scans: &scans,
+        paths: &Path::ALL,
+        rounds,
+        pace: PACE,
+    };
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let attack = scope.spawn(|| attacker.send(&volley, &over));
+        let start = Instant::now();
+        let mut result = Ok(());
+        while !attack.is_finished() {
+            // A machine too slow for the pace does not make the demo longer.
+            if stop.load(Ordering::Relaxed) || result.is_err() || start.elapsed() > duration {
+                over.store(true, Ordering::Relaxed);
+            }
+            thread::sleep(POLL);
+            result = result.and_then(|()| meanwhile());
+        }
+        let sent = attack
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        result.and(sent)
+    })
+}
+
+/// Ends the guard, which says its last counts then.
+fn last_words(guard: Guard) -> Result<Value> {
+    let (status, reading) = guard.stop()?;
+    ensure!(status.success(), "tcpguard did not end well ({status})");
+    Ok(reading)
+}
