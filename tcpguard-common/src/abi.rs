@@ -19,7 +19,7 @@ pub const EGRESS_PROGRAM: &str = "tcpguard_egress";
 pub const CONFIG: &str = "CONFIG";
 /// Per-CPU array of [`Counters`], by [`counter_index`].
 pub const COUNTERS: &str = "COUNTERS";
-/// Array of one [`Adjudication`], written if [`Config::adjudicate`] is set.
+/// Array of one [`Adjudication`], written under [`Transcript::Adjudicate`].
 pub const ADJUDICATION: &str = "ADJUDICATION";
 
 /// Interfaces that one guard can hold.
@@ -63,6 +63,18 @@ impl Interface {
     }
 }
 
+/// What is written down about single frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Transcript {
+    /// Nothing: a guard at work.
+    Off = 0,
+    /// Each judgement, to [`ADJUDICATION`]: a replay.
+    Adjudicate = 1,
+    /// What is objected to, to the log; needs the `log` feature.
+    Log = 2,
+}
+
 /// Constants of the programs. They are frozen before the verifier sees them, so what is switched off
 /// is not only skipped but gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,15 +84,11 @@ pub struct Config {
     pub ingress: Policy,
     /// What the egress hook enforces.
     pub egress: Policy,
-    /// Whether each judgement is also written to [`ADJUDICATION`], 0 or 1: only for replays.
-    pub adjudicate: u32,
-    /// Whether segments that are objected to are logged, 0 or 1; needs the `log` feature.
-    pub log: u32,
+    /// What is written down about single frames, a [`Transcript`].
+    pub transcript: u32,
     /// How many of `interfaces` are in use. With none, every frame is taken for Ethernet and counted
     /// in slot 0, so that the object works as it is when another loader loads it.
     pub interface_count: u32,
-    /// Zero: no implicit padding.
-    pub reserved: u32,
     /// The guarded interfaces.
     pub interfaces: [Interface; MAX_INTERFACES],
 }
@@ -90,10 +98,8 @@ impl Config {
     pub const DEFAULT: Self = Self {
         ingress: Policy::ENFORCE,
         egress: Policy::OBSERVE,
-        adjudicate: 0,
-        log: 0,
+        transcript: Transcript::Off as u32,
         interface_count: 0,
-        reserved: 0,
         interfaces: [Interface { index: 0, raw_ip: 0 }; MAX_INTERFACES],
     };
 }
@@ -141,9 +147,9 @@ impl Adjudication {
 
 const _: () = assert!(Verdict::CELLS < 256);
 const _: () = assert!(size_of::<Policy>() == 16);
-const _: () = assert!(size_of::<Config>() == 48 + 8 * MAX_INTERFACES);
-const _: () = assert!(core::mem::offset_of!(Config, adjudicate) == 32);
-const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 48);
+const _: () = assert!(size_of::<Config>() == 40 + 8 * MAX_INTERFACES);
+const _: () = assert!(core::mem::offset_of!(Config, transcript) == 32);
+const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 40);
 const _: () = assert!(size_of::<Adjudication>() == 20);
 // 32 KiB is the most that a per-CPU value may have (PCPU_MIN_UNIT_SIZE).
 const _: () = assert!(size_of::<Counters>() == 16 * Verdict::CELLS + 8 * 512);

@@ -25,18 +25,10 @@ pub enum Link {
     RawIp,
 }
 
-/// An IP packet that carries TCP, with the cursor at its TCP header.
-#[derive(Clone, Copy)]
-struct TcpPacket {
-    /// Octets from the TCP header to the end of the packet or of its first fragment.
-    len: u32,
-    first_fragment: bool,
-}
-
 /// Walks from the link layer to the TCP header and writes what it finds to `segment`.
 ///
 /// The segment is an out parameter because of the verifier: of a `Result<Segment, _>` by value LLVM
-/// spills the fields that an error leaves unset, as with [`Verdict`]. `segment` must be [`Segment::EMPTY`] before.
+/// spills the fields that an error leaves unset, as with [`Verdict`]. So are the lengths below. `segment` must be [`Segment::EMPTY`] before.
 ///
 /// # Errors
 /// The verdict on a frame without a segment: a bypass, or a drop of what contradicts itself.
@@ -47,14 +39,14 @@ pub fn parse<C: Cursor>(
     link: Link,
     segment: &mut Segment,
 ) -> Result<(), Verdict> {
-    let mut packet = TcpPacket { len: 0, first_fragment: false };
+    let mut len = 0;
     match ether_type(cursor, link)? {
-        ethernet::IPV4 => ipv4(cursor, &mut packet, segment)?,
-        ethernet::IPV6 => ipv6(cursor, &mut packet, segment)?,
+        ethernet::IPV4 => ipv4(cursor, segment, &mut len)?,
+        ethernet::IPV6 => ipv6(cursor, segment, &mut len)?,
         tag if ethernet::is_tag(tag) => return Err(Verdict::bypass(Bypass::VlanDepth)),
         _ => return Err(Verdict::bypass(Bypass::NotIp)),
     }
-    tcp(cursor, packet, segment)
+    tcp(cursor, len, segment)
 }
 
 /// The type of the network packet that follows, behind any VLAN tags.
@@ -90,11 +82,12 @@ fn raw_ip<C: Cursor>(cursor: &C) -> Result<u16, Verdict> {
     }
 }
 
+/// Reads an IPv4 header; `tcp_len` becomes the octets from the TCP header to the packet's end.
 #[inline(always)]
 fn ipv4<C: Cursor>(
     cursor: &mut C,
-    packet: &mut TcpPacket,
     segment: &mut Segment,
+    tcp_len: &mut u32,
 ) -> Result<(), Verdict> {
     let before = cursor.readable();
     let header = Ipv4Header(take::<{ ipv4::HEADER_LEN }, _>(cursor)?);
@@ -108,28 +101,30 @@ fn ipv4<C: Cursor>(
     if header_len < ipv4::HEADER_LEN {
         return Err(Verdict::dropped(Reason::BadOffset));
     }
-    match header.fragment_offset() {
-        0 => {}
-        // It would overwrite the flags of the first fragment (RFC 3128).
-        1 => return Err(Verdict::dropped(Reason::TinyFragment)),
-        _ => return Err(Verdict::bypass(Bypass::Fragment)),
-    }
     let total_length = packet_len(cursor, u32::from(header.total_length()), before)?;
     #[expect(clippy::cast_possible_truncation, reason = "IHL gives at most 60")]
     let len = total_length.checked_sub(header_len as u32).ok_or(Verdict::dropped(Reason::BadLength))?;
-    packet.len = len;
-    packet.first_fragment = header.more_fragments();
     segment.addresses =
         Addresses::V4 { source: header.source(), destination: header.destination() };
     cursor.skip(header_len - ipv4::HEADER_LEN);
+    if header.is_fragment() {
+        match header.fragment_offset() {
+            0 => first_fragment(cursor, len)?,
+            // It would overwrite the flags of the first fragment (RFC 3128).
+            1 => return Err(Verdict::dropped(Reason::TinyFragment)),
+            _ => return Err(Verdict::bypass(Bypass::Fragment)),
+        }
+    }
+    *tcp_len = len;
     Ok(())
 }
 
+/// Reads an IPv6 header and its extension headers; `tcp_len` as with IPv4.
 #[inline(always)]
 fn ipv6<C: Cursor>(
     cursor: &mut C,
-    packet: &mut TcpPacket,
     segment: &mut Segment,
+    tcp_len: &mut u32,
 ) -> Result<(), Verdict> {
     let header = Ipv6Header(take::<{ ipv6::HEADER_LEN }, _>(cursor)?);
     if header.version() != 6 {
@@ -139,6 +134,7 @@ fn ipv6<C: Cursor>(
     let declared = u32::from(header.payload_length());
     let mut next = NextHeader::new(header.next_header());
     let mut extensions = 0;
+    let mut fragmented = false;
     for _ in 0..ipv6::MAX_EXTENSIONS {
         if matches!(next, NextHeader::Tcp | NextHeader::Other) {
             break;
@@ -146,7 +142,7 @@ fn ipv6<C: Cursor>(
         let extension = ExtensionHeader(take::<{ ipv6::EXTENSION_LEN }, _>(cursor)?);
         if next == NextHeader::Fragment {
             match extension.fragment_offset() {
-                0 => packet.first_fragment = extension.more_fragments(),
+                0 => fragmented = extension.more_fragments(),
                 1 if NextHeader::new(extension.next_header()) == NextHeader::Tcp => {
                     return Err(Verdict::dropped(Reason::TinyFragment));
                 }
@@ -168,9 +164,12 @@ fn ipv6<C: Cursor>(
     let payload_length = packet_len(cursor, declared, readable)?;
     #[expect(clippy::cast_possible_truncation, reason = "eight headers of at most 2048 octets")]
     let len = payload_length.checked_sub(extensions as u32).ok_or(Verdict::dropped(Reason::BadLength))?;
-    packet.len = len;
     segment.addresses =
         Addresses::V6 { source: header.source(), destination: header.destination() };
+    if fragmented {
+        first_fragment(cursor, len)?;
+    }
+    *tcp_len = len;
     Ok(())
 }
 
@@ -205,17 +204,22 @@ fn packet_len<C: Cursor>(cursor: &mut C, declared: u32, readable: u32) -> Result
     Ok(declared)
 }
 
+/// A first fragment must hold the whole TCP header: what comes later would go unjudged (RFC 1858).
 #[inline(always)]
-fn tcp<C: Cursor>(
-    cursor: &mut C,
-    packet: TcpPacket,
-    segment: &mut Segment,
-) -> Result<(), Verdict> {
-    // Of a first fragment the rest of the header would come later, and go unjudged (RFC 1858).
-    let too_short = if packet.first_fragment { Reason::TinyFragment } else { Reason::ShortHeader };
-    let too_far = if packet.first_fragment { Reason::TinyFragment } else { Reason::BadOffset };
-    if packet.len < tcp::HEADER_LEN as u32 {
-        return Err(Verdict::dropped(too_short));
+fn first_fragment<C: Cursor>(cursor: &C, len: u32) -> Result<(), Verdict> {
+    let header = cursor.fork().take::<{ tcp::HEADER_LEN }>().map(TcpHeader);
+    let whole = header.is_none_or(|header| header.header_len() as u32 <= len);
+    if len < tcp::HEADER_LEN as u32 || !whole {
+        return Err(Verdict::dropped(Reason::TinyFragment));
+    }
+    Ok(())
+}
+
+/// Reads the TCP header of a packet with `len` octets from there to its end.
+#[inline(always)]
+fn tcp<C: Cursor>(cursor: &mut C, len: u32, segment: &mut Segment) -> Result<(), Verdict> {
+    if len < tcp::HEADER_LEN as u32 {
+        return Err(Verdict::dropped(Reason::ShortHeader));
     }
     let header = TcpHeader(take::<{ tcp::HEADER_LEN }, _>(cursor)?);
     let header_len = header.header_len();
@@ -223,7 +227,8 @@ fn tcp<C: Cursor>(
         return Err(Verdict::dropped(Reason::BadOffset));
     }
     #[expect(clippy::cast_possible_truncation, reason = "the data offset gives at most 60")]
-    let payload_len = packet.len.checked_sub(header_len as u32).ok_or(Verdict::dropped(too_far))?;
+    let payload_len =
+        len.checked_sub(header_len as u32).ok_or(Verdict::dropped(Reason::BadOffset))?;
     segment.source_port = header.source_port();
     segment.destination_port = header.destination_port();
     segment.seq = header.seq();

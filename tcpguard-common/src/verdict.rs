@@ -94,13 +94,14 @@ impl VerdictKind {
     }
 }
 
-// The ranges of the number: one of accept, one of ignore, then one for each cause.
+// The ranges of the number: one of accept, one of ignore, then one for each cause. What is stopped
+// comes last, so that one comparison tells.
 const ACCEPT: u8 = 1;
 const IGNORE: u8 = 2;
 const BYPASS: u8 = 3;
-const DROP: u8 = BYPASS + Bypass::COUNT as u8;
-const WOULD_DROP: u8 = DROP + Reason::COUNT as u8;
-const END: u8 = WOULD_DROP + Reason::COUNT as u8;
+const WOULD_DROP: u8 = BYPASS + Bypass::COUNT as u8;
+const DROP: u8 = WOULD_DROP + Reason::COUNT as u8;
+const END: u8 = DROP + Reason::COUNT as u8;
 
 impl Verdict {
     /// Passes and is remembered.
@@ -148,9 +149,9 @@ impl Verdict {
         match self.0.get() {
             ..=ACCEPT => VerdictKind::Accept,
             IGNORE => VerdictKind::Ignore,
-            BYPASS..DROP => VerdictKind::Bypass,
-            DROP..WOULD_DROP => VerdictKind::Drop,
-            WOULD_DROP.. => VerdictKind::WouldDrop,
+            BYPASS..WOULD_DROP => VerdictKind::Bypass,
+            WOULD_DROP..DROP => VerdictKind::WouldDrop,
+            DROP.. => VerdictKind::Drop,
         }
     }
 
@@ -158,7 +159,7 @@ impl Verdict {
     #[inline(always)]
     #[must_use]
     pub const fn is_drop(self) -> bool {
-        self.0.get() >= DROP && self.0.get() < WOULD_DROP
+        self.0.get() >= DROP
     }
 
     /// Why it is stopped or would be; `None` of any other kind.
@@ -166,9 +167,9 @@ impl Verdict {
     #[must_use]
     pub const fn reason(self) -> Option<Reason> {
         match self.0.get() {
-            number @ WOULD_DROP.. => Reason::from_number(number - WOULD_DROP),
             number @ DROP.. => Reason::from_number(number - DROP),
-            ..DROP => None,
+            number @ WOULD_DROP.. => Reason::from_number(number - WOULD_DROP),
+            ..WOULD_DROP => None,
         }
     }
 
@@ -176,7 +177,7 @@ impl Verdict {
     #[must_use]
     pub fn cause(self) -> &'static str {
         match self.0.get() {
-            number @ BYPASS..DROP => {
+            number @ BYPASS..WOULD_DROP => {
                 Bypass::ALL.get(usize::from(number - BYPASS)).map_or("-", |cause| cause.as_str())
             }
             _ => self.reason().map_or("-", Reason::as_str),
@@ -209,8 +210,8 @@ mod tests {
     fn every_verdict_has_a_cell_of_its_own_and_comes_back_from_it() {
         let mut verdicts = vec![Verdict::ACCEPT, Verdict::IGNORE];
         verdicts.extend(Bypass::ALL.map(Verdict::bypass));
-        verdicts.extend(Reason::ALL.map(Verdict::dropped));
         verdicts.extend(Reason::ALL.map(Verdict::would_drop));
+        verdicts.extend(Reason::ALL.map(Verdict::dropped));
         for (index, verdict) in verdicts.iter().enumerate() {
             assert_eq!(verdict.cell(), index + 1);
             assert_eq!(Verdict::from_cell(index + 1), Some(*verdict));

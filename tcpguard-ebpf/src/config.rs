@@ -78,16 +78,10 @@ pub(crate) fn egress_policy() -> Policy {
     constant!(egress)
 }
 
-/// Whether each judgement is written down for a replay.
+/// What is written down about single frames, a [`Transcript`](tcpguard_common::abi::Transcript).
 #[inline(always)]
-pub(crate) fn adjudicates() -> bool {
-    constant!(adjudicate) != 0
-}
-
-/// Whether segments that are objected to are logged.
-#[inline(always)]
-pub(crate) fn logs() -> bool {
-    constant!(log) != 0
+pub(crate) fn transcript() -> u32 {
+    constant!(transcript)
 }
 
 #[inline(always)]

@@ -13,27 +13,27 @@ mod report;
 mod transcript;
 
 use aya_ebpf::{
+    EbpfContext,
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use tcpguard_common::{
-    abi::Hook,
-    judge::{Outcome, judge},
-    parse::Link,
-    policy::Policy,
-};
+use tcpguard_common::{abi::Hook, judge::judge, policy::Policy, verdict::Verdict};
 
-use crate::packet::{Buffer, Packet};
+use crate::{
+    config::OnInterface,
+    packet::{Buffer, Packet},
+    report::Place,
+};
 
 /// What arrives at a guarded interface.
 #[xdp(frags)]
 pub fn tcpguard_ingress(ctx: XdpContext) -> u32 {
-    let (slot, link) = config::interface(&ctx);
-    let mut packet = Packet::new(&ctx);
-    let outcome = decide(&mut packet, link, config::ingress_policy);
-    report::report(&packet, slot, Hook::Ingress, link, &outcome);
-    if outcome.verdict.is_drop() { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
+    if guard(&ctx, Hook::Ingress, config::ingress_policy).is_drop() {
+        xdp_action::XDP_DROP
+    } else {
+        xdp_action::XDP_PASS
+    }
 }
 
 /// What leaves by a guarded interface, before segmentation.
@@ -46,18 +46,34 @@ pub fn tcpguard_egress(ctx: TcContext) -> i32 {
         return TC_ACT_UNSPEC;
     }
     packet::pull_headers(&ctx);
-    let (slot, link) = config::interface(&ctx);
-    let mut packet = Packet::new(&ctx);
-    let outcome = decide(&mut packet, link, config::egress_policy);
-    report::report(&packet, slot, Hook::Egress, link, &outcome);
-    if outcome.verdict.is_drop() { TC_ACT_SHOT } else { TC_ACT_UNSPEC }
+    if guard(&ctx, Hook::Egress, config::egress_policy).is_drop() {
+        TC_ACT_SHOT
+    } else {
+        TC_ACT_UNSPEC
+    }
 }
 
-/// Judges a frame under a policy, which is only read if the frame is objected to.
+/// Judges a frame under a policy, which is only read if the frame is objected to, and counts it.
 #[inline(always)]
-fn decide<B: Buffer>(packet: &mut Packet<'_, B>, link: Link, policy: fn() -> Policy) -> Outcome {
-    let outcome = judge(packet, link);
-    if outcome.verdict.is_drop() { outcome.under(&policy()) } else { outcome }
+fn guard<C>(ctx: &C, hook: Hook, policy: fn() -> Policy) -> Verdict
+where
+    C: Buffer + EbpfContext + OnInterface,
+{
+    let (slot, link) = config::interface(ctx);
+    let place = Place::new(slot, hook, link);
+    let mut packet = Packet::new(ctx);
+    let outcome = judge(&mut packet, link);
+    let Some(segment) = outcome.segment() else {
+        let verdict = policy().apply(outcome.verdict);
+        report::frame(ctx, place, verdict);
+        return verdict;
+    };
+    let mut verdict = outcome.verdict;
+    if verdict.is_drop() {
+        verdict = policy().apply(verdict);
+    }
+    report::segment(&packet, place, verdict, segment);
+    verdict
 }
 
 /// A reachable panic would make the verifier refuse the program: a proof that there is none.

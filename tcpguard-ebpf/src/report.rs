@@ -1,52 +1,64 @@
-//! Counting, and writing down what was decided.
-#![expect(unsafe_code, reason = "map values are reached through raw pointers")]
+//! Counting.
 
 use aya_ebpf::EbpfContext;
 use tcpguard_common::{
     abi::{Hook, counter_index},
     counters::Counters,
-    judge::Outcome,
     parse::Link,
+    segment::Segment,
+    verdict::Verdict,
 };
 
 use crate::{
-    config,
     maps::COUNTERS,
     packet::{Buffer, Packet},
     transcript,
 };
 
-/// Counts one frame, and writes down what was decided if that was asked for.
-#[inline(always)]
-pub(crate) fn report<C>(packet: &Packet<'_, C>, slot: usize, hook: Hook, link: Link, outcome: &Outcome)
-where
-    C: Buffer + EbpfContext,
-{
-    // Two arms that share nothing, so that what only a segment has need not be carried, as zero,
-    // through every exit of the parser: that alone would cost as much as the counting.
-    match outcome.segment() {
-        Some(segment) => {
-            if let Some(counters) = counters(slot, hook) {
-                counters.count_segment(outcome.verdict, segment, packet.octets_of_segment());
-            }
-        }
-        None => {
-            if let Some(counters) = counters(slot, hook) {
-                counters.count_frame(outcome.verdict, packet.buffer.octets());
-            }
-        }
-    }
-    if config::adjudicates() {
-        transcript::adjudicate(packet.buffer, link, outcome.verdict);
-    }
-    if config::logs() && outcome.verdict.reason().is_some() {
-        transcript::log(packet.buffer, link, outcome.verdict);
+/// Where a frame is counted, and how it is read once more if its judgement is written down. Two
+/// words, so that it is passed in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// Into the counters.
+    index: usize,
+    link: Link,
+}
+
+impl Place {
+    #[inline(always)]
+    pub(crate) const fn new(slot: usize, hook: Hook, link: Link) -> Self {
+        Self { index: counter_index(slot, hook), link }
     }
 }
 
+/// Counts a segment.
 #[inline(always)]
-fn counters(slot: usize, hook: Hook) -> Option<&'static mut Counters> {
-    let counters = COUNTERS.get_ptr_mut(counter_index(slot, hook) as u32)?;
+pub(crate) fn segment<C>(packet: &Packet<'_, C>, place: Place, verdict: Verdict, segment: &Segment)
+where
+    C: Buffer + EbpfContext,
+{
+    if let Some(counters) = counters(place) {
+        counters.count_segment(verdict, segment, packet.octets_of_segment());
+    }
+    transcript::write(packet.buffer, place.link, verdict);
+}
+
+/// Counts a frame that gave no segment.
+///
+/// Apart from the path of segments, or each of the parser's exits would set to zero, one by one, all
+/// that only a segment has: that costs as much as the counting.
+#[inline(never)]
+pub(crate) fn frame<C: Buffer + EbpfContext>(buffer: &C, place: Place, verdict: Verdict) {
+    if let Some(counters) = counters(place) {
+        counters.count_frame(verdict, buffer.octets());
+    }
+    transcript::write(buffer, place.link, verdict);
+}
+
+#[inline(always)]
+fn counters(place: Place) -> Option<&'static mut Counters> {
+    let counters = COUNTERS.get_ptr_mut(place.index as u32)?;
+    #[expect(unsafe_code, reason = "map values are reached through raw pointers")]
     // SAFETY: the value is this CPU's own and lives as long as the program, and no hook is
     // interrupted by itself: both run in softirq context or with bottom halves off.
     Some(unsafe { &mut *counters })

@@ -3,21 +3,35 @@
 //! Both are off in a guard at work. They read the frame once more in functions of their own, so that
 //! the path of every packet carries nothing for them but a constant that the verifier removes.
 
+use aya_ebpf::EbpfContext;
 use tcpguard_common::{
-    abi::Adjudication,
+    abi::{Adjudication, Transcript},
     parse::{Link, parse},
     segment::Segment,
     verdict::Verdict,
 };
 
 use crate::{
+    config,
     maps::ADJUDICATION,
     packet::{Buffer, Packet},
 };
 
+/// Writes a judgement down if the loader asked for that.
+#[inline(always)]
+pub(crate) fn write<C: Buffer + EbpfContext>(ctx: &C, link: Link, verdict: Verdict) {
+    const ADJUDICATE: u32 = Transcript::Adjudicate as u32;
+    const LOG: u32 = Transcript::Log as u32;
+    match config::transcript() {
+        ADJUDICATE => adjudicate(ctx, link, verdict),
+        LOG if verdict.reason().is_some() => log(ctx, link, verdict),
+        _ => {}
+    }
+}
+
 /// Leaves the judgement where the host reads it after the run.
 #[inline(never)]
-pub(crate) fn adjudicate(ctx: &impl Buffer, link: Link, verdict: Verdict) {
+fn adjudicate(ctx: &impl Buffer, link: Link, verdict: Verdict) {
     let mut segment = Segment::EMPTY;
     let parsed = parse(&mut Packet::new(ctx), link, &mut segment).is_ok();
     if let Some(last) = ADJUDICATION.get_ptr_mut(0) {
@@ -31,12 +45,12 @@ pub(crate) fn adjudicate(ctx: &impl Buffer, link: Link, verdict: Verdict) {
 
 /// Without aya-log there is nowhere to write.
 #[cfg(not(feature = "log"))]
-pub(crate) fn log(_ctx: &impl Buffer, _link: Link, _verdict: Verdict) {}
+fn log(_ctx: &impl Buffer, _link: Link, _verdict: Verdict) {}
 
 /// A debug record of a segment that was objected to.
 #[cfg(feature = "log")]
 #[inline(never)]
-pub(crate) fn log(ctx: &(impl Buffer + aya_ebpf::EbpfContext), link: Link, verdict: Verdict) {
+fn log(ctx: &(impl Buffer + EbpfContext), link: Link, verdict: Verdict) {
     use aya_log_ebpf::debug;
     use tcpguard_common::segment::Addresses;
 

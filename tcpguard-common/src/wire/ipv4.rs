@@ -4,8 +4,6 @@ use crate::cursor::View;
 
 /// Octets of the header without options.
 pub const HEADER_LEN: usize = 20;
-/// Fragment offsets count units of eight octets.
-pub const FRAGMENT_UNIT: u16 = 8;
 
 const MORE_FRAGMENTS: u16 = 0x2000;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
@@ -33,13 +31,13 @@ impl<V: View<HEADER_LEN>> Ipv4Header<V> {
         self.0.be16::<2>()
     }
 
-    /// Whether this is a fragment other than the last.
+    /// Whether this is a part of a larger datagram: the first one, or one behind it.
     #[inline(always)]
-    pub fn more_fragments(self) -> bool {
-        self.0.be16::<6>() & MORE_FRAGMENTS != 0
+    pub fn is_fragment(self) -> bool {
+        self.0.be16::<6>() & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0
     }
 
-    /// Where the fragment begins, in units of [`FRAGMENT_UNIT`] octets.
+    /// Where the fragment begins, in units of eight octets.
     #[inline(always)]
     pub fn fragment_offset(self) -> u16 {
         self.0.be16::<6>() & FRAGMENT_OFFSET
