@@ -7,7 +7,9 @@
 mod outcome;
 mod progress;
 mod report;
+mod screen;
 mod show;
+mod stage;
 
 use std::{
     env,
@@ -19,6 +21,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use self::stage::Form;
 use crate::{
     privilege::{as_root, is_root},
     process::cannot_start,
@@ -55,7 +58,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     if !is_root() {
         match become_command(as_root(again(args, &guard)?, "the demo's private network")?)? {}
     }
-    let outcome = show::show(args, &guard)?;
+    let form = match (args.unguarded, args.json) {
+        (true, _) => Form::Unguarded,
+        (false, false) if screen::is_possible() => Form::Table,
+        (false, _) => Form::Lines,
+    };
+    let outcome = show::show(args.seconds, form, &guard)?;
     print!(
         "{}",
         if args.json {

@@ -39,11 +39,22 @@ pub(super) const SCANS: [ScanKind; 5] = [
 /// A legal segment among them, which must arrive: else the witness is blind or the cable cut.
 pub(super) const CONTROL: TcpFlags = TcpFlags::SYN.with(TcpFlags::ECE).with(TcpFlags::CWR);
 
+/// Why it was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The time was up.
+    Finished,
+    /// A signal came, and all was brought to an end in order.
+    Interrupted,
+    /// The guard was gone before the attack was over, so nothing can be said.
+    GuardLeft,
+}
+
 /// Everything that was counted.
 pub(super) struct Outcome {
     /// How long the attack went on.
     pub(super) took: Duration,
-    pub(super) interrupted: bool,
+    pub(super) end: End,
     /// By path, in the order of [`Path::ALL`].
     pub(super) requests: Vec<(Path, Requests)>,
     /// What the attacker sent.
@@ -126,11 +137,17 @@ impl Outcome {
 
     /// Everything that is not as it should be, in words.
     pub(super) fn findings(&self) -> Vec<String> {
+        let took = self.took.as_secs();
+        if self.end == End::GuardLeft {
+            return vec![format!(
+                "the guard ended after {took} s of the attack: nothing is judged"
+            )];
+        }
         let mut findings = self.harm();
         findings.extend(self.leaks());
         findings.extend(self.contradictions());
-        if self.interrupted {
-            findings.push(format!("interrupted after {} s", self.took.as_secs()));
+        if self.end == End::Interrupted {
+            findings.push(format!("interrupted after {took} s of the attack"));
         }
         findings
     }
@@ -236,7 +253,7 @@ mod tests {
         };
         Outcome {
             took: Duration::from_secs(1),
-            interrupted: false,
+            end: End::Finished,
             requests: Path::ALL.map(|path| (path, answered.clone())).to_vec(),
             sent,
             passed,
@@ -299,6 +316,14 @@ mod tests {
             guard["reasons"]["no-connection"] = json!({"dropped": 2});
         }
         assert!(finding(&outcome).contains("dropped 2 segments that nobody attacked with"));
+    }
+
+    #[test]
+    fn nothing_is_judged_without_the_guard_to_the_end() {
+        let mut outcome = perfect();
+        outcome.sent.add(TcpFlags::NULL, Path::Ipv4);
+        outcome.end = End::GuardLeft;
+        assert!(finding(&outcome).contains("nothing is judged"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::{
     net::SocketAddr,
+    ops::RangeInclusive,
+    panic,
     path::Path as FilePath,
     sync::{
         Arc,
@@ -11,8 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use anyhow::{Context, Result};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     flag,
@@ -20,7 +21,6 @@ use signal_hook::{
 use xtask::lab::{
     attack::{Attacker, Scan, Volley},
     client::Client,
-    guard::Guard,
     namespace::remove_leftovers,
     network::{Network, UPLINK},
     path::Path,
@@ -30,13 +30,21 @@ use xtask::lab::{
 };
 
 use super::{
-    DemoArgs,
-    outcome::{CONTROL, Outcome, SCANS},
+    outcome::{CONTROL, End, Outcome, SCANS},
     progress::Progress,
+    stage::{Form, Stage},
 };
 
+const SCENE: &str = "\
+A private network of namespaces; nothing outside of it is touched.
+
+    client    requests over IPv4, IPv6, VLAN, QinQ ---.
+                                                      +--- [tcpguard] server
+    attacker  NULL, FIN, XMAS, SYN+FIN, SYN+RST ------'
+";
 /// Where the web server listens, in the middle of the scanned ports.
 const WEB_PORT: u16 = 80;
+const SCANNED: RangeInclusive<u16> = 1..=1024;
 /// A port with nobody behind it: legal SYNs there open nothing.
 const CLOSED_PORT: u16 = 9;
 /// Fits one segment, as the interfaces of the lab want it behind tags.
@@ -50,41 +58,25 @@ const PRELUDE: Duration = Duration::from_millis(300);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Sets everything up, lets it happen, and takes it all away again.
-pub(super) fn show(args: &DemoArgs, guard: &FilePath) -> Result<Outcome> {
+pub(super) fn show(seconds: u16, form: Form, guard: &FilePath) -> Result<Outcome> {
     let stop = stop_on_signal()?;
     remove_leftovers().context("failed to remove what a killed demo has left")?;
+    eprintln!("{SCENE}");
     let network = Network::new()?;
     let _web = WebServer::start(&network.server, WEB_PORT, BODY_OCTETS)?;
     let attacker = network.attacker()?;
     let witness = Witness::start(&network.server, UPLINK, attacker.mac())?;
     let clients = clients(&network)?;
     thread::sleep(PRELUDE);
-    let mut guard = if args.unguarded {
-        None
-    } else {
-        Some(Guard::start(
-            &network.server,
-            guard,
-            UPLINK,
-            ["--interval", "200ms"],
-        )?)
-    };
+    let mut stage = Stage::start(form, &network.server, guard)?;
     thread::sleep(PRELUDE);
     let start = Instant::now();
-    let mut progress = Progress::new();
-    let sent = attack(&attacker, args.seconds, &stop, || {
-        if let Some(guard) = &mut guard {
-            ensure!(
-                guard.is_running(),
-                "tcpguard ended in the middle of the attack"
-            );
+    let mut progress = (form != Form::Table).then(Progress::new);
+    let sent = attack(&attacker, seconds, &stop, || {
+        if let Some(progress) = &mut progress {
+            progress.tell(&clients, &witness, stage.reading().as_ref());
         }
-        progress.tell(
-            &clients,
-            &witness,
-            guard.as_ref().map(Guard::reading).as_ref(),
-        );
-        Ok(())
+        stage.stands()
     })?;
     drop(progress);
     let took = start.elapsed();
@@ -93,11 +85,17 @@ pub(super) fn show(args: &DemoArgs, guard: &FilePath) -> Result<Outcome> {
         .into_iter()
         .map(|(path, client)| (path, client.finish()))
         .collect();
-    let guard = guard.map(last_words).transpose()?;
-    let interrupted = stop.load(Ordering::Relaxed);
+    let end = if !stage.stands() {
+        End::GuardLeft
+    } else if stop.load(Ordering::Relaxed) {
+        End::Interrupted
+    } else {
+        End::Finished
+    };
+    let guard = stage.stop()?;
     Ok(Outcome {
         took,
-        interrupted,
+        end,
         requests,
         sent,
         passed,
@@ -122,20 +120,20 @@ fn clients(network: &Network) -> Result<Vec<(Path, Client)>> {
     Path::ALL.into_iter().map(start).collect()
 }
 
-/// Attacks for so long, or until it is stopped; `meanwhile` is called several times a second.
+/// Attacks for so long, or until it is stopped or nobody stands `guard` any more, which is asked
+/// several times a second.
 fn attack(
     attacker: &Attacker,
     seconds: u16,
     stop: &AtomicBool,
-    mut meanwhile: impl FnMut() -> Result<()>,
+    mut guard: impl FnMut() -> bool,
 ) -> Result<Tally> {
-    let mut scans: Vec<_> = SCANS
-        .iter()
+    let mut scans = SCANS
         .map(|scan| Scan {
             flags: scan.flags,
-            ports: 1..=1024,
+            ports: SCANNED,
         })
-        .collect();
+        .to_vec();
     scans.push(Scan {
         flags: CONTROL,
         ports: CLOSED_PORT..=CLOSED_PORT,
@@ -152,25 +150,15 @@ fn attack(
     thread::scope(|scope| {
         let attack = scope.spawn(|| attacker.send(&volley, &over));
         let start = Instant::now();
-        let mut result = Ok(());
         while !attack.is_finished() {
             // A machine too slow for the pace does not make the demo longer.
-            if stop.load(Ordering::Relaxed) || result.is_err() || start.elapsed() > duration {
+            if !guard() || stop.load(Ordering::Relaxed) || start.elapsed() > duration {
                 over.store(true, Ordering::Relaxed);
             }
             thread::sleep(POLL);
-            result = result.and_then(|()| meanwhile());
         }
-        let sent = attack
+        attack
             .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        result.and(sent)
+            .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
     })
-}
-
-/// Ends the guard, which says its last counts then.
-fn last_words(guard: Guard) -> Result<Value> {
-    let (status, reading) = guard.stop()?;
-    ensure!(status.success(), "tcpguard did not end well ({status})");
-    Ok(reading)
 }

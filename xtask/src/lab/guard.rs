@@ -22,7 +22,7 @@ use super::namespace::Namespace;
 /// How long it may take to load, attach and say the first thing.
 const START: Duration = Duration::from_secs(30);
 /// How long it may take to detach.
-const END: Duration = Duration::from_secs(5);
+pub const END: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
 /// What was said last, and how many times something was said.

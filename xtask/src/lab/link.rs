@@ -65,6 +65,12 @@ pub fn macvlan(
     namespace.configure(&format!("link set {name} up\n"))
 }
 
+/// Whether an XDP program is attached to an interface.
+pub fn has_xdp(namespace: &Namespace, interface: &str) -> Result<bool> {
+    let shown = ip(&["-n", namespace.name(), "link", "show", "dev", interface])?;
+    Ok(shown.contains("prog/xdp"))
+}
+
 /// An interface with its addresses, one for each family at most.
 #[derive(Clone, Debug)]
 pub struct Station<'a> {

@@ -85,6 +85,11 @@ impl Namespace {
         ip_batch(&self.name, script)
     }
 
+    /// Asks every process in it to end, and insists after a while.
+    pub fn end_processes(&self) -> Result<()> {
+        end_processes(&self.name)
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         Path::new(DIRECTORY).join(&self.name)
     }
@@ -135,7 +140,6 @@ fn remove(name: &str) -> Result<()> {
     ip(&["netns", "delete", name]).map(drop)
 }
 
-/// Asks the processes inside to end, and insists after a while.
 fn end_processes(name: &str) -> Result<()> {
     let inside = processes(name)?;
     signal_each(&inside, Signal::SIGTERM);
