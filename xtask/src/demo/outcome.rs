@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 use tcpguard_common::{flags::TcpFlags, reason::Reason};
 use xtask::lab::{client::Requests, guard::dropped, path::Path, tally::Tally};
@@ -135,12 +136,30 @@ impl Outcome {
             .map_or(0, |reading| dropped(reading, reason.as_str()))
     }
 
+    /// An error unless everything is as it should be. What is not, the report has told.
+    pub(super) fn judge(&self) -> Result<()> {
+        let seconds = self.took.as_secs();
+        ensure!(
+            self.end != End::GuardLeft,
+            "the guard ended after {seconds} s, before the attack did: nothing is judged"
+        );
+        ensure!(
+            self.end != End::Interrupted,
+            "interrupted after {seconds} s of the attack"
+        );
+        match self.findings().len() {
+            0 => Ok(()),
+            1 => bail!("one finding, told above"),
+            findings => bail!("{findings} findings, told above"),
+        }
+    }
+
     /// Everything that is not as it should be, in words.
     pub(super) fn findings(&self) -> Vec<String> {
         let took = self.took.as_secs();
         if self.end == End::GuardLeft {
             return vec![format!(
-                "the guard ended after {took} s of the attack: nothing is judged"
+                "the guard ended after {took} s, before the attack did"
             )];
         }
         let mut findings = self.harm();
@@ -270,6 +289,7 @@ mod tests {
     #[test]
     fn perfect_outcome_has_no_findings() {
         assert_eq!(perfect().findings(), [""; 0]);
+        assert!(perfect().judge().is_ok());
         assert_eq!(
             perfect().of_all(),
             Counts {
@@ -323,7 +343,7 @@ mod tests {
         let mut outcome = perfect();
         outcome.sent.add(TcpFlags::NULL, Path::Ipv4);
         outcome.end = End::GuardLeft;
-        assert!(finding(&outcome).contains("nothing is judged"));
+        assert!(finding(&outcome).contains("before the attack did"));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! The outcome for people and for programs.
 
-use std::{fmt::Display, time::Duration};
+use std::{
+    env,
+    io::{self, IsTerminal},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tcpguard_common::reason::Reason;
@@ -8,62 +12,115 @@ use xtask::lab::path::Path;
 
 use super::outcome::{CONTROL, Counts, Outcome, SCANS};
 
+/// Whether the text has colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paint {
+    Plain,
+    Colored,
+}
+
+/// How a part of the text looks where there are colours.
+const BOLD: &str = "1";
+const GOOD: &str = "1;32";
+const BAD: &str = "1;31";
+
+impl Paint {
+    /// As a terminal wants it, and <https://no-color.org>.
+    pub(super) fn of_stdout() -> Self {
+        let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if io::stdout().is_terminal() && !unwanted {
+            Self::Colored
+        } else {
+            Self::Plain
+        }
+    }
+
+    fn paint(self, look: &str, text: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Colored => format!("\x1b[{look}m{text}\x1b[0m"),
+        }
+    }
+
+    /// A count that should be zero.
+    fn bad(self, count: u64) -> String {
+        let cell = cell(count);
+        if count == 0 {
+            cell
+        } else {
+            self.paint(BAD, &cell)
+        }
+    }
+
+    fn illegal(self, counts: Counts) -> String {
+        cell(counts.sent) + &cell(counts.dropped) + &self.bad(counts.passed)
+    }
+}
+
 /// Two tables and a verdict: no line beyond 80 columns, and all of it fits 24 lines.
-pub(super) fn text(outcome: &Outcome) -> String {
-    let mut lines = vec![
-        format!("{:>46}   {:>30}", "legitimate requests", "illegal segments"),
-        line(
-            "path",
-            ["made", "answered", "failed"].map(String::from),
-            HEADS,
-        ),
-    ];
-    for (path, requests) in &outcome.requests {
-        let asked = [requests.made, requests.answered, requests.failed()];
-        lines.push(line(
-            path_name(*path),
-            asked.map(number),
-            cells(outcome.of_path(*path)),
-        ));
-    }
-    let (made, answered) = (outcome.made(), outcome.answered());
-    let asked = [made, answered, made - answered];
-    lines.push(line("all", asked.map(number), cells(outcome.of_all())));
+pub(super) fn text(outcome: &Outcome, paint: Paint) -> String {
+    let mut lines = vec![String::new()];
+    lines.extend(path_table(outcome, paint));
     lines.push(String::new());
-    lines.push(scan_line("scan", "reason", HEADS));
-    for scan in SCANS {
-        let reason = scan.flags.offence().map_or("", Reason::as_str);
-        lines.push(scan_line(
-            scan.name,
-            reason,
-            cells(outcome.of_scan(scan.flags)),
-        ));
-    }
-    lines.push(scan_line(
-        "SYN with ECN",
-        "legal: must pass",
-        cells(outcome.of_scan(CONTROL)),
-    ));
+    lines.extend(scan_table(outcome, paint));
     lines.push(String::new());
-    lines.push(verdict(outcome));
+    lines.push(verdict(outcome, paint));
     lines.join("\n") + "\n"
 }
 
-const HEADS: [&str; 3] = ["sent", "dropped", "passed"];
-
-fn line(name: &str, asked: [String; 3], counts: [impl Display; 3]) -> String {
-    let [made, answered, failed] = asked;
-    let [sent, dropped, passed] = counts;
-    format!("{name:16}{made:>10}{answered:>10}{failed:>10}   {sent:>10}{dropped:>10}{passed:>10}")
+/// Who came how far on which path.
+fn path_table(outcome: &Outcome, paint: Paint) -> Vec<String> {
+    let above = format!("{:>46}   {:>30}", "legitimate requests", "illegal segments");
+    let heads = ["made", "answered", "failed"].map(head).concat();
+    let heads = format!("{:16}{heads}   {}", "path", COUNTS.map(head).concat());
+    let mut lines = vec![above, paint.paint(BOLD, &heads)];
+    let mut row = |name: &str, made: u64, answered: u64, counts: Counts| {
+        let asked = cell(made) + &cell(answered) + &paint.bad(made - answered);
+        lines.push(format!("{name:16}{asked}   {}", paint.illegal(counts)));
+    };
+    for (path, requests) in &outcome.requests {
+        row(
+            path_name(*path),
+            requests.made,
+            requests.answered,
+            outcome.of_path(*path),
+        );
+    }
+    row("all", outcome.made(), outcome.answered(), outcome.of_all());
+    lines
 }
 
-fn scan_line(name: &str, reason: &str, counts: [impl Display; 3]) -> String {
-    let [sent, dropped, passed] = counts;
-    format!("{name:16}{reason:33}{sent:>10}{dropped:>10}{passed:>10}")
+/// What became of which scan.
+fn scan_table(outcome: &Outcome, paint: Paint) -> Vec<String> {
+    let heads = format!("{:16}{:33}{}", "scan", "reason", COUNTS.map(head).concat());
+    let mut lines = vec![paint.paint(BOLD, &heads)];
+    for scan in SCANS {
+        let reason = scan.flags.offence().map_or("", Reason::as_str);
+        let counts = paint.illegal(outcome.of_scan(scan.flags));
+        lines.push(format!("{:16}{reason:33}{counts}", scan.name));
+    }
+    let Counts {
+        sent,
+        dropped,
+        passed,
+    } = outcome.of_scan(CONTROL);
+    let counts = cell(sent) + &cell(dropped) + &cell(passed);
+    lines.push(format!(
+        "{:16}{:33}{counts}",
+        "SYN with ECN", "legal: must pass"
+    ));
+    lines
 }
 
-fn cells(counts: Counts) -> [String; 3] {
-    [counts.sent, counts.dropped, counts.passed].map(number)
+const COUNTS: [&str; 3] = ["sent", "dropped", "passed"];
+
+/// A count, in its column.
+fn cell(count: u64) -> String {
+    format!("{:>10}", number(count))
+}
+
+fn head(name: &str) -> String {
+    format!("{name:>10}")
 }
 
 fn path_name(path: Path) -> &'static str {
@@ -77,20 +134,22 @@ fn path_name(path: Path) -> &'static str {
     }
 }
 
-fn verdict(outcome: &Outcome) -> String {
+fn verdict(outcome: &Outcome, paint: Paint) -> String {
     let findings = outcome.findings();
     if findings.is_empty() {
-        format!(
-            "Every request was answered (the slowest in {} ms), every illegal segment was\n\
-             dropped, and the counts of attacker, witness and guard agree exactly.",
-            outcome.slowest().as_millis()
-        )
+        let slowest = outcome.slowest().as_millis();
+        let good = [
+            format!(
+                "Every request was answered (the slowest in {slowest} ms), every illegal segment was"
+            ),
+            "dropped, and the counts of attacker, witness and guard agree exactly.".to_owned(),
+        ];
+        good.map(|line| paint.paint(GOOD, &line)).join("\n")
     } else {
-        findings
+        let bad = findings
             .iter()
-            .map(|finding| format!("- {finding}"))
-            .collect::<Vec<_>>()
-            .join("\n")
+            .map(|finding| paint.paint(BAD, &format!("- {finding}")));
+        bad.collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -52,9 +52,11 @@ impl<'a> Screen<'a> {
         let record = record()?;
         let mut command = namespace.command(program);
         command.args(["run", "--iface", UPLINK, "--tui", "--interval", "500ms"]);
-        let mut script = Command::new("script");
+        // With setpriv, it does not outlive a demo that is killed.
+        let mut script = Command::new("setpriv");
         script
-            .args(["--quiet", "--command", &shown(&command)])
+            .args(["--pdeathsig", "TERM", "script", "--quiet", "--command"])
+            .arg(shown(&command))
             .arg(format!("/proc/{}/fd/{}", process::id(), record.as_raw_fd()));
         let recorder = script.spawn().with_context(|| cannot_start(&script))?;
         let mut screen = Self {

@@ -57,12 +57,14 @@ impl Namespace {
         &self.name
     }
 
-    /// A command that will run in it.
+    /// A command that will run in it, and end at the latest with the thread that starts it, even
+    /// if that is killed.
     ///
     /// By nsenter: `ip netns exec` mounts another /sys over the one that holds bpffs.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new("nsenter");
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "nsenter"]);
         command
             .arg(format!("--net={}", self.path().display()))
             .arg(program);
