@@ -179,7 +179,8 @@ pub(super) fn json(outcome: &Outcome) -> String {
     illegal["paths"] = object(paths);
     let control = outcome.of_scan(CONTROL);
     let object = json!({
-        "ok": findings.is_empty(),
+        "ok": outcome.judge().is_ok(),
+        "end": outcome.end.as_str(),
         "seconds": outcome.took.as_secs_f64(),
         "findings": findings,
         "requests": requests(outcome),

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     flag,
@@ -63,13 +63,19 @@ pub(super) fn show(seconds: u16, form: Form, guard: &FilePath) -> Result<Outcome
     remove_leftovers().context("failed to remove what a killed demo has left")?;
     eprintln!("{SCENE}");
     let network = Network::new()?;
+    // Declared later, so gone earlier: whatever fails from here on, the network goes last.
     let _web = WebServer::start(&network.server, WEB_PORT, BODY_OCTETS)?;
     let attacker = network.attacker()?;
     let witness = Witness::start(&network.server, UPLINK, attacker.mac())?;
     let clients = clients(&network)?;
     thread::sleep(PRELUDE);
+    ensure!(!stop.load(Ordering::Relaxed), "interrupted before the guard came");
     let mut stage = Stage::start(form, &network.server, guard)?;
     thread::sleep(PRELUDE);
+    ensure!(
+        !stop.load(Ordering::Relaxed),
+        "interrupted before the attack"
+    );
     let start = Instant::now();
     let mut progress = (form != Form::Table).then(Progress::new);
     let sent = attack(&attacker, seconds, &stop, || {
