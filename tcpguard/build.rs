@@ -24,10 +24,19 @@ const HELP: &str = "run `cargo xtask setup`, or set TCPGUARD_BPF_SYSROOT and TCP
                     or set TCPGUARD_BPF_OBJECTS to a folder of ready objects";
 
 fn main() {
-    for variable in ["TCPGUARD_BPF_SYSROOT", "TCPGUARD_BPF_LINKER", "TCPGUARD_BPF_OBJECTS"] {
+    for variable in [
+        "TCPGUARD_BPF_SYSROOT",
+        "TCPGUARD_BPF_LINKER",
+        "TCPGUARD_BPF_OBJECTS",
+    ] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
-    for input in ["../tcpguard-ebpf", "../tcpguard-common/src", "../Cargo.toml", "../Cargo.lock"] {
+    for input in [
+        "../tcpguard-ebpf",
+        "../tcpguard-common/src",
+        "../Cargo.toml",
+        "../Cargo.lock",
+    ] {
         println!("cargo::rerun-if-changed={input}");
     }
     if let Err(error) = provide_objects() {
@@ -39,22 +48,28 @@ fn main() {
 fn provide_objects() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     if let Some(ready) = env::var_os("TCPGUARD_BPF_OBJECTS") {
-        return OBJECTS.iter().try_for_each(|(object, ..)| {
-            copy(&Path::new(&ready).join(object), &out.join(object))
-        });
+        return OBJECTS
+            .iter()
+            .try_for_each(|(object, ..)| copy(&Path::new(&ready).join(object), &out.join(object)));
     }
     let target_dir = target_dir(&out)?;
     let toolchain = Toolchain::find(&target_dir)?;
     let built = target_dir.join("bpf");
     for (object, binary, features) in OBJECTS {
         toolchain.build(binary, features, &built)?;
-        copy(&built.join(TARGET).join("release").join(binary), &out.join(object))?;
+        copy(
+            &built.join(TARGET).join("release").join(binary),
+            &out.join(object),
+        )?;
     }
     Ok(())
 }
 
-const TARGET: &str =
-    if cfg!(target_endian = "big") { "bpfeb-unknown-none" } else { "bpfel-unknown-none" };
+const TARGET: &str = if cfg!(target_endian = "big") {
+    "bpfeb-unknown-none"
+} else {
+    "bpfel-unknown-none"
+};
 
 /// What can compile and link for BPF.
 struct Toolchain {
@@ -72,7 +87,11 @@ impl Toolchain {
         let recorded = fs::read_to_string(&record).unwrap_or_default();
         let part = |name: &str, key: &str| {
             let given = env::var(name).ok();
-            let line = || recorded.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            let line = || {
+                recorded
+                    .lines()
+                    .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+            };
             let path = given.as_deref().or_else(line).map(PathBuf::from);
             path.filter(|path| path.exists())
                 .ok_or_else(|| format!("no {key} to build the kernel programs with: {HELP}"))
@@ -111,12 +130,16 @@ impl Toolchain {
         ] {
             cargo.env_remove(outer);
         }
-        let output = cargo.output().map_err(|error| format!("failed to run {cargo:?}: {error}"))?;
+        let output = cargo
+            .output()
+            .map_err(|error| format!("failed to run {cargo:?}: {error}"))?;
         if output.status.success() {
             return Ok(());
         }
         eprintln!("{cargo:?}\n{}", String::from_utf8_lossy(&output.stderr));
-        Err(format!("failed to build the kernel programs, see above; if a tool is missing, {HELP}"))
+        Err(format!(
+            "failed to build the kernel programs, see above; if a tool is missing, {HELP}"
+        ))
     }
 }
 
@@ -138,19 +161,28 @@ fn rustflags() -> Result<String, String> {
 /// The folder that the outer cargo builds into, so that all its profiles share one BPF build.
 fn target_dir(out: &Path) -> Result<PathBuf, String> {
     // <target>[/<triple>]/<profile>/build/<package>/out
-    let profile = out.ancestors().nth(3).ok_or("OUT_DIR is not where cargo puts it")?;
+    let profile = out
+        .ancestors()
+        .nth(3)
+        .ok_or("OUT_DIR is not where cargo puts it")?;
     let mut above = profile.ancestors().skip(1);
     let parent = above.next().ok_or("OUT_DIR is not where cargo puts it")?;
     let triple = variable("TARGET")?;
     let cross = parent.file_name().is_some_and(|name| *name == *triple);
     let target = if cross { above.next() } else { Some(parent) };
-    target.map(Path::to_path_buf).ok_or_else(|| "OUT_DIR is not where cargo puts it".into())
+    target
+        .map(Path::to_path_buf)
+        .ok_or_else(|| "OUT_DIR is not where cargo puts it".into())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    fs::copy(from, to)
-        .map(|_| ())
-        .map_err(|error| format!("failed to copy {} to {}: {error}", from.display(), to.display()))
+    fs::copy(from, to).map(|_| ()).map_err(|error| {
+        format!(
+            "failed to copy {} to {}: {error}",
+            from.display(),
+            to.display()
+        )
+    })
 }
 
 fn variable(name: &str) -> Result<String, String> {

@@ -1,12 +1,6 @@
 //! What the kernel programs and the loader agree on: names, shapes, sizes.
 
-use crate::{
-    counters::Counters,
-    parse::Link,
-    policy::Policy,
-    segment::Segment,
-    verdict::Verdict,
-};
+use crate::{counters::Counters, parse::Link, policy::Policy, segment::Segment, verdict::Verdict};
 
 /// Raised with every change to a type or a name in this file or to a type that it uses.
 pub const ABI_VERSION: u32 = 1;
@@ -59,7 +53,11 @@ impl Interface {
     #[inline(always)]
     #[must_use]
     pub const fn link(self) -> Link {
-        if self.raw_ip == 0 { Link::Ethernet } else { Link::RawIp }
+        if self.raw_ip == 0 {
+            Link::Ethernet
+        } else {
+            Link::RawIp
+        }
     }
 }
 
@@ -100,7 +98,10 @@ impl Config {
         egress: Policy::OBSERVE,
         transcript: Transcript::Off as u32,
         interface_count: 0,
-        interfaces: [Interface { index: 0, raw_ip: 0 }; MAX_INTERFACES],
+        interfaces: [Interface {
+            index: 0,
+            raw_ip: 0,
+        }; MAX_INTERFACES],
     };
 }
 
@@ -128,10 +129,16 @@ impl Adjudication {
     /// The judgement as it crosses to the host.
     #[must_use]
     pub fn new(verdict: Verdict, segment: Option<&Segment>) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 256 cells")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "there are fewer than 256 cells"
+        )]
         let cell = verdict.cell() as u16;
         match segment {
-            None => Self { cell, ..Self::default() },
+            None => Self {
+                cell,
+                ..Self::default()
+            },
             Some(segment) => Self {
                 cell,
                 segment: 1,

@@ -41,8 +41,13 @@ pub struct Counters {
 
 impl Counters {
     /// Nothing counted yet.
-    pub const ZERO: Self =
-        Self { cells: [Tally { packets: 0, bytes: 0 }; Verdict::CELLS], flags: [0; TcpFlags::SETS] };
+    pub const ZERO: Self = Self {
+        cells: [Tally {
+            packets: 0,
+            bytes: 0,
+        }; Verdict::CELLS],
+        flags: [0; TcpFlags::SETS],
+    };
 
     /// Counts a segment in a frame of `octets` octets.
     #[inline(always)]

@@ -64,7 +64,10 @@ impl TcpFrame {
     /// A SYN between two documentation addresses (RFC 5737).
     #[must_use]
     pub fn ipv4() -> Self {
-        Self::between(Ipv4Addr::new(192, 0, 2, 1).into(), Ipv4Addr::new(192, 0, 2, 2).into())
+        Self::between(
+            Ipv4Addr::new(192, 0, 2, 1).into(),
+            Ipv4Addr::new(192, 0, 2, 2).into(),
+        )
     }
 
     /// A SYN between two documentation addresses (RFC 3849).
@@ -157,7 +160,11 @@ impl TcpFrame {
             frame.extend_from_slice(&ether_type.to_be_bytes());
             frame.extend_from_slice(&vlan.to_be_bytes());
         }
-        let ether_type = if self.source.is_ipv4() { ethernet::IPV4 } else { ethernet::IPV6 };
+        let ether_type = if self.source.is_ipv4() {
+            ethernet::IPV4
+        } else {
+            ethernet::IPV6
+        };
         frame.extend_from_slice(&ether_type.to_be_bytes());
     }
 
@@ -181,7 +188,10 @@ impl TcpFrame {
     fn put_ipv6(&self, frame: &mut Vec<u8>, source: Ipv6Addr, dest: Ipv6Addr, segment: &[u8]) {
         let mut chain = Vec::new();
         for (i, extension) in self.extensions.iter().enumerate() {
-            let next = self.extensions.get(i + 1).map_or(ipv6::TCP, Extension::number);
+            let next = self
+                .extensions
+                .get(i + 1)
+                .map_or(ipv6::TCP, Extension::number);
             extension.put(&mut chain, next);
         }
         let mut header = [0; ipv6::HEADER_LEN];
@@ -265,7 +275,9 @@ fn low_byte(value: usize) -> u8 {
 }
 
 fn length(octets: usize) -> [u8; 2] {
-    u16::try_from(octets).expect("a crafted packet fits its length field").to_be_bytes()
+    u16::try_from(octets)
+        .expect("a crafted packet fits its length field")
+        .to_be_bytes()
 }
 
 /// Internet checksum (RFC 1071) over `parts`, each but the last of even length.

@@ -60,7 +60,10 @@ impl<'a> SliceCursor<'a> {
     /// A frame of which a capture kept only the beginning; `wire_len` is its length on the wire.
     #[must_use]
     pub fn captured(frame: &'a [u8], wire_len: u32) -> Self {
-        Self { rest: frame, cut: wire_len.saturating_sub(octets(frame)) }
+        Self {
+            rest: frame,
+            cut: wire_len.saturating_sub(octets(frame)),
+        }
     }
 }
 

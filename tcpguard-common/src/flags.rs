@@ -173,19 +173,35 @@ impl core::str::FromStr for TcpFlags {
     type Err = UnknownFlag;
 
     fn from_str(text: &str) -> Result<Self, UnknownFlag> {
-        if ["null", "none", "-"].iter().any(|word| word.eq_ignore_ascii_case(text)) {
+        if ["null", "none", "-"]
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(text))
+        {
             return Ok(Self::NULL);
         }
-        by_names(text).or_else(|| by_letters(text)).ok_or(UnknownFlag)
+        by_names(text)
+            .or_else(|| by_letters(text))
+            .ok_or(UnknownFlag)
     }
 }
 
 fn by_names(text: &str) -> Option<TcpFlags> {
-    text.split([',', '+', '|']).map(str::trim).try_fold(TcpFlags::NULL, |set, word| {
-        let word = if word.eq_ignore_ascii_case("AE") { "NS" } else { word };
-        let named = TcpFlags::NAMES.iter().find(|(_, _, name)| name.eq_ignore_ascii_case(word))?;
-        Some(set.with(named.0))
-    })
+    const SEPARATORS: [char; 3] = [',', '+', '|'];
+    // AE by itself is the letters of ACK and ECE, as they are printed.
+    let is_list = text.contains(SEPARATORS);
+    text.split(SEPARATORS)
+        .map(str::trim)
+        .try_fold(TcpFlags::NULL, |set, word| {
+            let word = if is_list && word.eq_ignore_ascii_case("AE") {
+                "NS"
+            } else {
+                word
+            };
+            let named = TcpFlags::NAMES
+                .iter()
+                .find(|(_, _, name)| name.eq_ignore_ascii_case(word))?;
+            Some(set.with(named.0))
+        })
 }
 
 fn by_letters(text: &str) -> Option<TcpFlags> {
@@ -193,8 +209,9 @@ fn by_letters(text: &str) -> Option<TcpFlags> {
         return None;
     }
     text.chars().try_fold(TcpFlags::NULL, |set, given| {
-        let named =
-            TcpFlags::NAMES.iter().find(|(_, letter, _)| letter.eq_ignore_ascii_case(&given))?;
+        let named = TcpFlags::NAMES
+            .iter()
+            .find(|(_, letter, _)| letter.eq_ignore_ascii_case(&given))?;
         Some(set.with(named.0))
     })
 }

@@ -46,7 +46,13 @@ impl FlowKey4 {
         } else {
             (destination, source, Way::Down)
         };
-        (Self { addresses: [low.0, high.0], ports: [low.1, high.1] }, way)
+        (
+            Self {
+                addresses: [low.0, high.0],
+                ports: [low.1, high.1],
+            },
+            way,
+        )
     }
 }
 
@@ -70,7 +76,13 @@ impl FlowKey6 {
         } else {
             (destination, source, Way::Down)
         };
-        (Self { addresses: [low.0, high.0], ports: [low.1, high.1] }, way)
+        (
+            Self {
+                addresses: [low.0, high.0],
+                ports: [low.1, high.1],
+            },
+            way,
+        )
     }
 }
 
@@ -80,22 +92,26 @@ mod tests {
 
     #[test]
     fn both_directions_of_an_ipv4_connection_give_one_key() {
-        bolero::check!().with_type().for_each(|&(a, b): &((u32, u16), (u32, u16))| {
-            let (there, way) = FlowKey4::new(a, b);
-            let (back, way_back) = FlowKey4::new(b, a);
-            assert_eq!(there, back);
-            assert!(a == b || way_back == way.reverse());
-        });
+        bolero::check!()
+            .with_type()
+            .for_each(|&(a, b): &((u32, u16), (u32, u16))| {
+                let (there, way) = FlowKey4::new(a, b);
+                let (back, way_back) = FlowKey4::new(b, a);
+                assert_eq!(there, back);
+                assert!(a == b || way_back == way.reverse());
+            });
     }
 
     #[test]
     fn both_directions_of_an_ipv6_connection_give_one_key() {
-        bolero::check!().with_type().for_each(|&(a, b): &(([u32; 4], u16), ([u32; 4], u16))| {
-            let (there, way) = FlowKey6::new(a, b);
-            let (back, way_back) = FlowKey6::new(b, a);
-            assert_eq!(there, back);
-            assert!(a == b || way_back == way.reverse());
-        });
+        bolero::check!()
+            .with_type()
+            .for_each(|&(a, b): &(([u32; 4], u16), ([u32; 4], u16))| {
+                let (there, way) = FlowKey6::new(a, b);
+                let (back, way_back) = FlowKey6::new(b, a);
+                assert_eq!(there, back);
+                assert!(a == b || way_back == way.reverse());
+            });
     }
 
     #[test]

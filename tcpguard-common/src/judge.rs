@@ -24,7 +24,11 @@ impl Outcome {
     #[inline(always)]
     #[must_use]
     pub const fn segment(&self) -> Option<&Segment> {
-        if self.has_segment { Some(&self.segment) } else { None }
+        if self.has_segment {
+            Some(&self.segment)
+        } else {
+            None
+        }
     }
 }
 
@@ -32,7 +36,10 @@ impl Outcome {
     /// What the policy makes of it. A verdict without a reason is none of its business.
     #[inline(always)]
     pub const fn under(self, policy: &Policy) -> Self {
-        Self { verdict: policy.apply(self.verdict), ..self }
+        Self {
+            verdict: policy.apply(self.verdict),
+            ..self
+        }
     }
 }
 
@@ -41,8 +48,16 @@ impl Outcome {
 pub fn judge<C: Cursor>(cursor: &mut C, link: Link) -> Outcome {
     let mut segment = Segment::EMPTY;
     match parse(cursor, link, &mut segment) {
-        Ok(()) => Outcome { verdict: judge_segment(&segment), has_segment: true, segment },
-        Err(verdict) => Outcome { verdict, has_segment: false, segment },
+        Ok(()) => Outcome {
+            verdict: judge_segment(&segment),
+            has_segment: true,
+            segment,
+        },
+        Err(verdict) => Outcome {
+            verdict,
+            has_segment: false,
+            segment,
+        },
     }
 }
 

@@ -34,11 +34,7 @@ pub enum Link {
 /// The verdict on a frame without a segment: a bypass, or a drop of what contradicts itself.
 /// `segment` is then meaningless.
 #[inline(always)]
-pub fn parse<C: Cursor>(
-    cursor: &mut C,
-    link: Link,
-    segment: &mut Segment,
-) -> Result<(), Verdict> {
+pub fn parse<C: Cursor>(cursor: &mut C, link: Link, segment: &mut Segment) -> Result<(), Verdict> {
     let mut len = 0;
     match ether_type(cursor, link)? {
         ethernet::IPV4 => ipv4(cursor, segment, &mut len)?,
@@ -56,13 +52,14 @@ fn ether_type<C: Cursor>(cursor: &mut C, link: Link) -> Result<u16, Verdict> {
         return raw_ip(cursor);
     }
     // A frame too short for an EtherType says of nothing that it is IP.
-    let header = cursor.take::<{ ethernet::HEADER_LEN }>().ok_or(Verdict::bypass(Bypass::NotIp))?;
+    let not_ip = Verdict::bypass(Bypass::NotIp);
+    let header = take_or::<{ ethernet::HEADER_LEN }, _>(cursor, not_ip)?;
     let mut ether_type = ethernet::ether_type(header);
     for _ in 0..ethernet::MAX_TAGS {
         if !ethernet::is_tag(ether_type) {
             break;
         }
-        let tag = cursor.take::<{ ethernet::TAG_LEN }>().ok_or(Verdict::bypass(Bypass::NotIp))?;
+        let tag = take_or::<{ ethernet::TAG_LEN }, _>(cursor, not_ip)?;
         ether_type = ethernet::inner_ether_type(tag);
     }
     Ok(ether_type)
@@ -74,11 +71,12 @@ fn raw_ip<C: Cursor>(cursor: &C) -> Result<u16, Verdict> {
     let mut ahead = cursor.fork();
     // More octets than the one that is read: of `p + 1 > end` LLVM makes `p >= end`, from which the
     // verifier learns nothing (LLVM 22, Linux 6.18). No IP packet is shorter.
-    let header = ahead.take::<{ ipv4::HEADER_LEN }>().ok_or(Verdict::bypass(Bypass::NotIp))?;
+    let not_ip = Verdict::bypass(Bypass::NotIp);
+    let header = take_or::<{ ipv4::HEADER_LEN }, _>(&mut ahead, not_ip)?;
     match Ipv4Header(header).version() {
         4 => Ok(ethernet::IPV4),
         6 => Ok(ethernet::IPV6),
-        _ => Err(Verdict::bypass(Bypass::NotIp)),
+        _ => Err(not_ip),
     }
 }
 
@@ -103,9 +101,13 @@ fn ipv4<C: Cursor>(
     }
     let total_length = packet_len(cursor, u32::from(header.total_length()), before)?;
     #[expect(clippy::cast_possible_truncation, reason = "IHL gives at most 60")]
-    let len = total_length.checked_sub(header_len as u32).ok_or(Verdict::dropped(Reason::BadLength))?;
-    segment.addresses =
-        Addresses::V4 { source: header.source(), destination: header.destination() };
+    let len = total_length
+        .checked_sub(header_len as u32)
+        .ok_or(Verdict::dropped(Reason::BadLength))?;
+    segment.addresses = Addresses::V4 {
+        source: header.source(),
+        destination: header.destination(),
+    };
     cursor.skip(header_len - ipv4::HEADER_LEN);
     if header.is_fragment() {
         match header.fragment_offset() {
@@ -162,10 +164,17 @@ fn ipv6<C: Cursor>(
         }
     }
     let payload_length = packet_len(cursor, declared, readable)?;
-    #[expect(clippy::cast_possible_truncation, reason = "eight headers of at most 2048 octets")]
-    let len = payload_length.checked_sub(extensions as u32).ok_or(Verdict::dropped(Reason::BadLength))?;
-    segment.addresses =
-        Addresses::V6 { source: header.source(), destination: header.destination() };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "eight headers of at most 2048 octets"
+    )]
+    let len = payload_length
+        .checked_sub(extensions as u32)
+        .ok_or(Verdict::dropped(Reason::BadLength))?;
+    segment.addresses = Addresses::V6 {
+        source: header.source(),
+        destination: header.destination(),
+    };
     if fragmented {
         first_fragment(cursor, len)?;
     }
@@ -173,14 +182,23 @@ fn ipv6<C: Cursor>(
     Ok(())
 }
 
-/// The next header. One that the frame ends in is broken, but one that lies where it cannot be read
-/// is not: who is not sure lets pass.
+/// The next header of a packet. One that the frame ends in is broken.
 #[inline(always)]
 fn take<const N: usize, C: Cursor>(cursor: &mut C) -> Result<C::View<N>, Verdict> {
+    take_or(cursor, Verdict::dropped(Reason::ShortHeader))
+}
+
+/// The next header, or `ended` if the frame ends in it. Of one that lies where it cannot be read
+/// nobody knows what it says: who is not sure lets pass.
+#[inline(always)]
+fn take_or<const N: usize, C: Cursor>(
+    cursor: &mut C,
+    ended: Verdict,
+) -> Result<C::View<N>, Verdict> {
     match cursor.take::<N>() {
         Some(view) => Ok(view),
         None if cursor.beyond() > 0 => Err(Verdict::bypass(Bypass::Unreadable)),
-        None => Err(Verdict::dropped(Reason::ShortHeader)),
+        None => Err(ended),
     }
 }
 
@@ -226,9 +244,13 @@ fn tcp<C: Cursor>(cursor: &mut C, len: u32, segment: &mut Segment) -> Result<(),
     if header_len < tcp::HEADER_LEN {
         return Err(Verdict::dropped(Reason::BadOffset));
     }
-    #[expect(clippy::cast_possible_truncation, reason = "the data offset gives at most 60")]
-    let payload_len =
-        len.checked_sub(header_len as u32).ok_or(Verdict::dropped(Reason::BadOffset))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the data offset gives at most 60"
+    )]
+    let payload_len = len
+        .checked_sub(header_len as u32)
+        .ok_or(Verdict::dropped(Reason::BadOffset))?;
     segment.source_port = header.source_port();
     segment.destination_port = header.destination_port();
     segment.seq = header.seq();

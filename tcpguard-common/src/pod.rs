@@ -1,5 +1,8 @@
 //! The types that cross between kernel and user space, as `aya` wants to know them.
-#![expect(unsafe_code, reason = "`Pod` is an unsafe trait; every type below is plain data")]
+#![expect(
+    unsafe_code,
+    reason = "`Pod` is an unsafe trait; every type below is plain data"
+)]
 
 use aya::Pod;
 

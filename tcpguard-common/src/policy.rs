@@ -68,14 +68,23 @@ pub struct Policy {
 
 impl Policy {
     /// Every check drops: the default.
-    pub const ENFORCE: Self = Self { drop: ReasonSet::ALL, observe: ReasonSet::EMPTY };
+    pub const ENFORCE: Self = Self {
+        drop: ReasonSet::ALL,
+        observe: ReasonSet::EMPTY,
+    };
     /// Every check only counts.
-    pub const OBSERVE: Self = Self { drop: ReasonSet::EMPTY, observe: ReasonSet::ALL };
+    pub const OBSERVE: Self = Self {
+        drop: ReasonSet::EMPTY,
+        observe: ReasonSet::ALL,
+    };
 
     /// `reasons` drop and all others only count.
     #[must_use]
     pub const fn enforce_only(reasons: ReasonSet) -> Self {
-        Self { drop: reasons, observe: ReasonSet(ReasonSet::ALL.0 & !reasons.0) }
+        Self {
+            drop: reasons,
+            observe: ReasonSet(ReasonSet::ALL.0 & !reasons.0),
+        }
     }
 
     /// What is done with a segment that is objected to for `reason`.
@@ -107,7 +116,10 @@ impl Policy {
     /// The same checks, none of which drops: for the egress hook, which observes.
     #[must_use]
     pub const fn observed(self) -> Self {
-        Self { drop: ReasonSet::EMPTY, observe: ReasonSet(self.drop.0 | self.observe.0) }
+        Self {
+            drop: ReasonSet::EMPTY,
+            observe: ReasonSet(self.drop.0 | self.observe.0),
+        }
     }
 }
 
@@ -119,8 +131,11 @@ mod tests {
     fn enforcing_one_group_observes_the_others() {
         let policy = Policy::enforce_only(ReasonSet::EMPTY.with_group(Group::Flags));
         for reason in Reason::ALL {
-            let expected =
-                if reason.group() == Group::Flags { Action::Drop } else { Action::Observe };
+            let expected = if reason.group() == Group::Flags {
+                Action::Drop
+            } else {
+                Action::Observe
+            };
             assert_eq!(policy.action(reason), expected, "{reason}");
         }
     }

@@ -165,15 +165,24 @@ mod tests {
             assert_eq!(Reason::from_number(reason as u8), Some(reason));
             assert_eq!(Reason::from_name(reason.as_str()), Some(reason));
         }
-        assert_eq!(Reason::from_number(u8::try_from(Reason::COUNT).unwrap()), None);
+        assert_eq!(
+            Reason::from_number(u8::try_from(Reason::COUNT).unwrap()),
+            None
+        );
     }
 
     #[test]
     fn names_are_kebab_case_and_unlike_any_group() {
         for reason in Reason::ALL {
             let name = reason.as_str();
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{name}");
-            assert!(Group::ALL.into_iter().all(|group| group.as_str() != name), "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
+                "{name}"
+            );
+            assert!(
+                Group::ALL.into_iter().all(|group| group.as_str() != name),
+                "{name}"
+            );
             assert!(reason.meaning().ends_with('.'), "{name}");
         }
     }

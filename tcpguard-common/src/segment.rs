@@ -46,7 +46,10 @@ pub struct Segment {
 impl Segment {
     /// Nothing read yet.
     pub const EMPTY: Self = Self {
-        addresses: Addresses::V4 { source: 0, destination: 0 },
+        addresses: Addresses::V4 {
+            source: 0,
+            destination: 0,
+        },
         source_port: 0,
         destination_port: 0,
         seq: SeqNum(0),

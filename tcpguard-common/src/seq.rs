@@ -51,12 +51,14 @@ mod tests {
 
     #[test]
     fn before_is_antisymmetric_within_half_the_space() {
-        bolero::check!().with_type().for_each(|&(a, distance): &(u32, u32)| {
-            let distance = distance % 0x8000_0000;
-            let (first, second) = (SeqNum(a), SeqNum(a).plus(distance));
-            assert_eq!(first.before(second), distance != 0);
-            assert!(!second.before(first));
-            assert_eq!(second.since(first), distance);
-        });
+        bolero::check!()
+            .with_type()
+            .for_each(|&(a, distance): &(u32, u32)| {
+                let distance = distance % 0x8000_0000;
+                let (first, second) = (SeqNum(a), SeqNum(a).plus(distance));
+                assert_eq!(first.before(second), distance != 0);
+                assert!(!second.before(first));
+                assert_eq!(second.since(first), distance);
+            });
     }
 }

@@ -48,7 +48,6 @@ impl Bypass {
             Self::Unreadable => "unreadable",
         }
     }
-
 }
 
 /// The fate of a frame, with its cause. Only [`VerdictKind::Drop`] stops it.
@@ -78,8 +77,13 @@ pub enum VerdictKind {
 
 impl VerdictKind {
     /// Every kind, in the order in which they are printed.
-    pub const ALL: [Self; 5] =
-        [Self::Accept, Self::Ignore, Self::Drop, Self::Bypass, Self::WouldDrop];
+    pub const ALL: [Self; 5] = [
+        Self::Accept,
+        Self::Ignore,
+        Self::Drop,
+        Self::Bypass,
+        Self::WouldDrop,
+    ];
 
     /// The name that is the same everywhere.
     #[must_use]
@@ -177,9 +181,9 @@ impl Verdict {
     #[must_use]
     pub fn cause(self) -> &'static str {
         match self.0.get() {
-            number @ BYPASS..WOULD_DROP => {
-                Bypass::ALL.get(usize::from(number - BYPASS)).map_or("-", |cause| cause.as_str())
-            }
+            number @ BYPASS..WOULD_DROP => Bypass::ALL
+                .get(usize::from(number - BYPASS))
+                .map_or("-", |cause| cause.as_str()),
             _ => self.reason().map_or("-", Reason::as_str),
         }
     }
@@ -200,7 +204,10 @@ impl fmt::Debug for Verdict {
 }
 
 const _: () = assert!(BYPASS as usize + Bypass::COUNT + 2 * Reason::COUNT == END as usize);
-const _: () = assert!(size_of::<Result<(), Verdict>>() == 1, "a register that is always set");
+const _: () = assert!(
+    size_of::<Result<(), Verdict>>() == 1,
+    "a register that is always set"
+);
 
 #[cfg(test)]
 mod tests {
@@ -225,7 +232,10 @@ mod tests {
     fn kind_and_cause_are_those_it_was_made_with() {
         for cause in Bypass::ALL {
             let verdict = Verdict::bypass(cause);
-            assert_eq!((verdict.kind(), verdict.cause()), (VerdictKind::Bypass, cause.as_str()));
+            assert_eq!(
+                (verdict.kind(), verdict.cause()),
+                (VerdictKind::Bypass, cause.as_str())
+            );
             assert_eq!(verdict.reason(), None);
         }
         for reason in Reason::ALL {

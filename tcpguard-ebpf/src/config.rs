@@ -1,7 +1,10 @@
 //! The programs' constants, and what follows from them about an interface.
 //!
 //! They lie in a frozen map, so the verifier knows their values and removes what they switch off.
-#![expect(unsafe_code, reason = "constants that the loader fills in are read as volatile")]
+#![expect(
+    unsafe_code,
+    reason = "constants that the loader fills in are read as volatile"
+)]
 
 use aya_ebpf::{
     Global,

@@ -93,7 +93,12 @@ impl<'a, B: Buffer> Packet<'a, B> {
     /// At the frame's first octet.
     #[inline(always)]
     pub(crate) fn new(buffer: &'a B) -> Self {
-        Self { buffer, position: buffer.start(), end: buffer.end(), beyond: 0 }
+        Self {
+            buffer,
+            position: buffer.start(),
+            end: buffer.end(),
+            beyond: 0,
+        }
     }
 
     /// Octets of a frame that gave a segment: to find its length, the parser has asked for what lies
@@ -166,7 +171,12 @@ impl<const N: usize> PacketView<N> {
     /// `read_unaligned` would be a load and a shift for each octet.
     #[inline(always)]
     fn read<T: Copy, const AT: usize>(self) -> T {
-        const { assert!(AT + size_of::<T>() <= N, "the field lies outside of its header") };
+        const {
+            assert!(
+                AT + size_of::<T>() <= N,
+                "the field lies outside of its header"
+            )
+        };
         // SAFETY: `position + N <= end` was tested in `take`, and `AT + size_of::<T>() <= N` above;
         // the verifier proves it again at load time.
         unsafe { *((self.0 + AT) as *const T) }

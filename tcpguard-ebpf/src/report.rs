@@ -27,7 +27,10 @@ pub(crate) struct Place {
 impl Place {
     #[inline(always)]
     pub(crate) const fn new(slot: usize, hook: Hook, link: Link) -> Self {
-        Self { index: counter_index(slot, hook), link }
+        Self {
+            index: counter_index(slot, hook),
+            link,
+        }
     }
 }
 

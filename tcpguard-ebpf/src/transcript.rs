@@ -64,10 +64,24 @@ fn log(ctx: &(impl Buffer + EbpfContext), link: Link, verdict: Verdict) {
     }
     let (from, to) = (segment.source_port, segment.destination_port);
     match segment.addresses {
-        Addresses::V4 { source, destination } => {
-            debug!(ctx, "{}: {:i}:{} > {:i}:{}", reason.as_str(), source, from, destination, to);
+        Addresses::V4 {
+            source,
+            destination,
+        } => {
+            debug!(
+                ctx,
+                "{}: {:i}:{} > {:i}:{}",
+                reason.as_str(),
+                source,
+                from,
+                destination,
+                to
+            );
         }
-        Addresses::V6 { source, destination } => debug!(
+        Addresses::V6 {
+            source,
+            destination,
+        } => debug!(
             ctx,
             "{}: {:i}.{} > {:i}.{}",
             reason.as_str(),

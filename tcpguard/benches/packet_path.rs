@@ -51,7 +51,10 @@ struct Path {
 fn main() -> Result<()> {
     let args = Args::parse();
     let mut guard = object::open(&Config::DEFAULT, Log::Off).context("failed to open the guard")?;
-    let mut baseline = EbpfLoader::new().btf(None).load(BASELINE).context("failed to open the baseline")?;
+    let mut baseline = EbpfLoader::new()
+        .btf(None)
+        .load(BASELINE)
+        .context("failed to open the baseline")?;
     load_all(&mut guard)?;
     load_all(&mut baseline)?;
     let mut paths = paths();
@@ -86,16 +89,41 @@ fn paths() -> Vec<Path> {
     let twice_tagged = ack4.clone().with_tags(&[(SERVICE_VLAN, 7), (VLAN, 8)]);
     let mut paths = vec![
         path("bare XDP_DROP", "bare_drop", ack4.clone(), DROP),
-        path("bare parse and drop, IPv4", "parse_drop", ack4.clone(), DROP),
-        path("bare parse and drop, IPv6", "parse_drop", ack6.clone(), DROP),
+        path(
+            "bare parse and drop, IPv4",
+            "parse_drop",
+            ack4.clone(),
+            DROP,
+        ),
+        path(
+            "bare parse and drop, IPv6",
+            "parse_drop",
+            ack6.clone(),
+            DROP,
+        ),
         path("legal segment, IPv4", INGRESS_PROGRAM, ack4.clone(), PASS),
         path("legal segment, IPv6", INGRESS_PROGRAM, ack6, PASS),
         path("legal segment, VLAN", INGRESS_PROGRAM, tagged, PASS),
         path("legal segment, QinQ", INGRESS_PROGRAM, twice_tagged, PASS),
-        path("illegal flags (NULL), IPv4", INGRESS_PROGRAM, null4.clone(), DROP),
+        path(
+            "illegal flags (NULL), IPv4",
+            INGRESS_PROGRAM,
+            null4.clone(),
+            DROP,
+        ),
         path("illegal flags (NULL), IPv6", INGRESS_PROGRAM, null6, DROP),
-        path("illegal flags (NULL), VLAN", INGRESS_PROGRAM, null4.with_tags(&[(VLAN, 7)]), DROP),
-        path("illegal flags (SYN+FIN), IPv4", INGRESS_PROGRAM, syn_fin, DROP),
+        path(
+            "illegal flags (NULL), VLAN",
+            INGRESS_PROGRAM,
+            null4.with_tags(&[(VLAN, 7)]),
+            DROP,
+        ),
+        path(
+            "illegal flags (SYN+FIN), IPv4",
+            INGRESS_PROGRAM,
+            syn_fin,
+            DROP,
+        ),
         path("not TCP (UDP), IPv4", INGRESS_PROGRAM, ack4.clone(), PASS),
         path("not IP (ARP)", INGRESS_PROGRAM, ack4, PASS),
     ];
@@ -110,7 +138,9 @@ fn paths() -> Vec<Path> {
 fn load_all(object: &mut Ebpf) -> Result<()> {
     for (name, program) in object.programs_mut() {
         if let Ok(program) = TryInto::<&mut Xdp>::try_into(program) {
-            program.load().with_context(|| format!("failed to load {name}"))?;
+            program
+                .load()
+                .with_context(|| format!("failed to load {name}"))?;
         }
     }
     Ok(())
@@ -118,8 +148,12 @@ fn load_all(object: &mut Ebpf) -> Result<()> {
 
 /// Runs a path `packets` times and gives nanoseconds a packet, as the kernel measures it.
 fn run(guard: &Ebpf, baseline: &Ebpf, path: &Path, packets: u32) -> Result<f64> {
-    let program = guard.program(path.program).or_else(|| baseline.program(path.program));
-    let program: &Xdp = program.with_context(|| format!("no program {}", path.program))?.try_into()?;
+    let program = guard
+        .program(path.program)
+        .or_else(|| baseline.program(path.program));
+    let program: &Xdp = program
+        .with_context(|| format!("no program {}", path.program))?
+        .try_into()?;
     let result = program.test_run(TestRunOptions {
         data_in: Some(&path.frame),
         repeat: packets,
@@ -146,7 +180,12 @@ fn report(paths: &[Path], args: &Args) {
     let rows: Vec<(&str, f64, f64)> = paths
         .iter()
         .map(|path| {
-            let ratio = median(path.nanos.iter().zip(&bare.nanos).map(|(own, bare)| own / bare));
+            let ratio = median(
+                path.nanos
+                    .iter()
+                    .zip(&bare.nanos)
+                    .map(|(own, bare)| own / bare),
+            );
             (path.name, median(path.nanos.iter().copied()), ratio)
         })
         .collect();
@@ -169,5 +208,8 @@ fn report(paths: &[Path], args: &Args) {
     for (name, nanos, ratio) in rows {
         println!("{name:<32} {nanos:>8.1} {ratio:>10.2}");
     }
-    println!("medians of {} rounds of {} packets a path", args.rounds, args.packets);
+    println!(
+        "medians of {} rounds of {} packets a path",
+        args.rounds, args.packets
+    );
 }

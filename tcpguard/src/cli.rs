@@ -150,11 +150,19 @@ fn flags(text: &str) -> Result<TcpFlags, String> {
 fn duration(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text)
         .map_err(|error| format!("{error}; give a time such as 500ms, 10s or 2m"))?;
-    if time.is_zero() { Err("the time must be more than zero".into()) } else { Ok(time) }
+    if time.is_zero() {
+        Err("the time must be more than zero".into())
+    } else {
+        Ok(time)
+    }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
     const SHORTEST: Duration = Duration::from_millis(10);
     let time = duration(text)?;
-    if time < SHORTEST { Err("the shortest interval is 10ms".into()) } else { Ok(time) }
+    if time < SHORTEST {
+        Err("the shortest interval is 10ms".into())
+    } else {
+        Ok(time)
+    }
 }

@@ -64,6 +64,9 @@ mod tests {
     fn an_unknown_name_lists_the_known_ones() {
         let error = "flags,nul".parse::<ReasonList>().unwrap_err().to_string();
         assert!(error.contains("\"nul\""), "{error}");
-        assert!(error.contains("handshake") && error.contains("flags-null"), "{error}");
+        assert!(
+            error.contains("handshake") && error.contains("flags-null"),
+            "{error}"
+        );
     }
 }

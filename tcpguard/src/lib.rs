@@ -2,8 +2,13 @@
 
 pub mod cli;
 pub mod enforce;
+pub mod engine;
 pub mod explain;
+pub mod guard;
+mod log;
+mod netlink;
 pub mod object;
+mod preflight;
 pub mod replay;
 pub mod run;
 pub mod sample;

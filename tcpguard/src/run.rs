@@ -2,11 +2,75 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use crate::cli::RunArgs;
+use crate::{
+    cli::{OutputArgs, RunArgs},
+    enforce,
+    guard::{Attached, Guard, Options},
+    log,
+    object::Log,
+    preflight,
+    sample::{Egress, Ingress},
+    watch,
+};
 
 /// Guards until it is told to stop.
-pub fn run(_args: &RunArgs, _verbose: bool) -> Result<ExitCode> {
+pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
+    preflight::check()?;
+    let options = Options {
+        interfaces: args.interfaces.clone(),
+        mode: args.mode,
+        policy: enforce::policy(args.observe, args.enforce),
+        log: if verbose { Log::Debug } else { Log::Off },
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?;
+    runtime.block_on(async {
+        let mut guard = Guard::attach(&options)?;
+        for attached in guard.attached() {
+            eprintln!("{}", announcement(attached));
+        }
+        if options.log == Log::Debug {
+            log::follow(guard.ebpf())?;
+        }
+        let output = output(args.output, verbose);
+        watch::watch(output, args.interval, args.duration, || guard.sample()).await
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where an interface is guarded, and why there: nobody should have to guess.
+fn announcement(attached: &Attached) -> String {
+    let Attached {
+        name,
+        ingress,
+        refusal,
+        egress,
+        ..
+    } = attached;
+    let ingress = match (ingress, refusal) {
+        (Ingress::Native, _) => "native XDP, in the driver".to_owned(),
+        (Ingress::Generic, None) => "generic XDP, in the network stack, as asked for".to_owned(),
+        (Ingress::Generic, Some(why)) => {
+            format!("generic XDP, in the network stack (the driver refuses native: {why})")
+        }
+    };
+    let egress = match egress {
+        Egress::Tcx => "egress observed by tcx",
+        Egress::Clsact => "egress observed by a clsact filter (no tcx before Linux 6.6)",
+        Egress::None => "egress not needed on loopback",
+    };
+    format!("guarding {name}: {ingress}; {egress}")
+}
+
+/// Log lines would tear the live table: with them, lines are the default.
+fn output(chosen: OutputArgs, verbose: bool) -> OutputArgs {
+    let none = !(chosen.json || chosen.plain || chosen.tui);
+    OutputArgs {
+        plain: chosen.plain || (none && verbose),
+        ..chosen
+    }
 }

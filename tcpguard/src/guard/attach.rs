@@ -1,0 +1,309 @@
+//! Loading the programs and attaching them to interfaces.
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use aya::{
+    Ebpf,
+    programs::{
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
+        links::{FdLink, LinkError},
+        loaded_programs,
+        tc::{self, TcAttachOptions},
+    },
+    sys::SyscallError,
+};
+use netlink_packet_route::link::LinkLayerType;
+use tcpguard_common::{
+    abi::{self, Config, EGRESS_PROGRAM, INGRESS_PROGRAM, MAX_INTERFACES, Transcript},
+    parse::Link,
+};
+
+use super::{Attached, Options, error::AttachError, error::chain};
+use crate::{
+    cli::Mode,
+    netlink::{self, Interface},
+    object::{self, Log},
+    sample::{Egress, Ingress},
+};
+
+/// An interface that is to be guarded, and what its frames begin with.
+struct Target {
+    interface: Interface,
+    link: Link,
+}
+
+/// Opens the object for the named interfaces, loads it and attaches it to each.
+pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>), AttachError> {
+    let targets = targets(&options.interfaces)?;
+    let mut ebpf = object::open(&config(options, &targets), options.log)?;
+    load(&mut ebpf)?;
+    let attached = targets
+        .iter()
+        .map(|target| attach_to(&mut ebpf, &target.interface, options.mode))
+        .collect::<Result<_, _>>()?;
+    Ok((ebpf, attached))
+}
+
+/// Finds the interfaces, and refuses those that cannot be guarded before anything is loaded.
+fn targets(names: &[String]) -> Result<Vec<Target>, AttachError> {
+    let known = netlink::interfaces().map_err(AttachError::Netlink)?;
+    let mut targets: Vec<Target> = Vec::new();
+    for name in names {
+        let Some(interface) = known.iter().find(|interface| interface.name == *name) else {
+            let known = known.into_iter().map(|interface| interface.name).collect();
+            return Err(AttachError::UnknownInterface {
+                name: name.clone(),
+                known,
+            });
+        };
+        // Named twice is guarded once.
+        if targets
+            .iter()
+            .any(|target| target.interface.index == interface.index)
+        {
+            continue;
+        }
+        if let Some(id) = interface.xdp_programs.first() {
+            return Err(AttachError::Occupied {
+                interface: name.clone(),
+                program: program_name(*id),
+                id: *id,
+            });
+        }
+        targets.push(Target {
+            link: link(interface)?,
+            interface: interface.clone(),
+        });
+    }
+    if targets.len() > MAX_INTERFACES {
+        return Err(AttachError::TooManyInterfaces {
+            given: targets.len(),
+        });
+    }
+    Ok(targets)
+}
+
+/// What the frames of an interface begin with.
+fn link(interface: &Interface) -> Result<Link, AttachError> {
+    match interface.layer {
+        LinkLayerType::Ether | LinkLayerType::Loopback => Ok(Link::Ethernet),
+        // tun, WireGuard and tunnels: no link layer of their own.
+        LinkLayerType::None
+        | LinkLayerType::Rawip
+        | LinkLayerType::Ppp
+        | LinkLayerType::Tunnel
+        | LinkLayerType::Tunnel6
+        | LinkLayerType::Sit
+        | LinkLayerType::Ipgre
+        | LinkLayerType::Ip6gre => Ok(Link::RawIp),
+        other => Err(AttachError::UnknownLayer {
+            interface: interface.name.clone(),
+            layer: format!("{other:?}"),
+        }),
+    }
+}
+
+fn program_name(id: u32) -> String {
+    loaded_programs()
+        .filter_map(Result::ok)
+        .find(|program| program.id() == id)
+        .and_then(|program| program.name_as_str().map(str::to_owned))
+        .unwrap_or_else(|| "without a name".to_owned())
+}
+
+fn config(options: &Options, targets: &[Target]) -> Config {
+    let mut interfaces = [abi::Interface::default(); MAX_INTERFACES];
+    for (slot, target) in interfaces.iter_mut().zip(targets) {
+        let raw_ip = u32::from(target.link == Link::RawIp);
+        *slot = abi::Interface {
+            index: target.interface.index,
+            raw_ip,
+        };
+    }
+    let transcript = match options.log {
+        Log::Off => Transcript::Off,
+        Log::Debug => Transcript::Log,
+    };
+    Config {
+        ingress: options.policy,
+        // Nothing that this host sends is dropped: it would harm the host's own connections.
+        egress: options.policy.observed(),
+        transcript: transcript as u32,
+        interface_count: targets.len() as u32,
+        interfaces,
+    }
+}
+
+fn load(ebpf: &mut Ebpf) -> Result<(), AttachError> {
+    let error = |program| move |source| AttachError::Load { program, source };
+    ingress(ebpf)
+        .and_then(Xdp::load)
+        .map_err(error(INGRESS_PROGRAM))?;
+    egress(ebpf)
+        .and_then(SchedClassifier::load)
+        .map_err(error(EGRESS_PROGRAM))
+}
+
+fn ingress(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
+    ebpf.program_mut(INGRESS_PROGRAM)
+        .ok_or(ProgramError::NotLoaded)?
+        .try_into()
+}
+
+fn egress(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, ProgramError> {
+    ebpf.program_mut(EGRESS_PROGRAM)
+        .ok_or(ProgramError::NotLoaded)?
+        .try_into()
+}
+
+fn attach_to(ebpf: &mut Ebpf, interface: &Interface, mode: Mode) -> Result<Attached, AttachError> {
+    let (link, ingress, refusal) = attach_ingress(ebpf, interface, mode)?;
+    let mut links = vec![link];
+    // On loopback all that leaves also arrives, and is judged there.
+    let egress = if interface.layer == LinkLayerType::Loopback {
+        Egress::None
+    } else {
+        let (link, egress) = attach_egress(ebpf, interface)?;
+        links.extend(link);
+        egress
+    };
+    Ok(Attached {
+        name: interface.name.clone(),
+        ingress,
+        refusal,
+        egress,
+        _links: links,
+    })
+}
+
+/// In the driver if it takes the program and may, else in the network stack if that may be; with the
+/// driver's refusal, if it was asked.
+fn attach_ingress(
+    ebpf: &mut Ebpf,
+    interface: &Interface,
+    mode: Mode,
+) -> Result<(FdLink, Ingress, Option<String>), AttachError> {
+    let program = ingress(ebpf).map_err(|source| AttachError::Load {
+        program: INGRESS_PROGRAM,
+        source,
+    })?;
+    let mut refusal = None;
+    if mode != Mode::Generic {
+        match attach_xdp(program, interface, XdpMode::Driver) {
+            Ok(link) => return Ok((link, Ingress::Native, None)),
+            Err(error) => {
+                let said = why_native_is_refused(program, interface);
+                let why = said.unwrap_or_else(|| chain(&error));
+                if mode == Mode::Native {
+                    let hint = hint(&why);
+                    return Err(AttachError::NativeRefused {
+                        interface: interface.name.clone(),
+                        why,
+                        hint,
+                    });
+                }
+                refusal = Some(why);
+            }
+        }
+    }
+    let link = attach_xdp(program, interface, XdpMode::Skb).map_err(|error| {
+        AttachError::GenericRefused {
+            interface: interface.name.clone(),
+            why: chain(&error),
+        }
+    })?;
+    Ok((link, Ingress::Generic, refusal))
+}
+
+fn attach_xdp(
+    program: &mut Xdp,
+    interface: &Interface,
+    mode: XdpMode,
+) -> Result<FdLink, ProgramError> {
+    let id = program.attach_to_if_index(interface.index, mode)?;
+    let link = program.take_link(id)?;
+    // Not a link that a kill would leave behind: aya falls back to netlink if the kernel answers
+    // EINVAL, and dropping what it made then detaches it.
+    FdLink::try_from(link).map_err(|_: LinkError| {
+        ProgramError::SyscallError(SyscallError {
+            call: "bpf_link_create",
+            io_error: std::io::Error::from_raw_os_error(libc::EINVAL),
+        })
+    })
+}
+
+fn why_native_is_refused(program: &Xdp, interface: &Interface) -> Option<String> {
+    let fd = program.fd().ok()?;
+    netlink::why_native_is_refused(interface.index, fd.as_fd().as_raw_fd())
+}
+
+/// What helps against a refusal, by the words that drivers use in theirs.
+fn hint(why: &str) -> &'static str {
+    let why = why.to_lowercase();
+    let any = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    if any(&["mtu", "too large", "frame size"]) {
+        "lower the MTU with `ip link set dev IF mtu N`"
+    } else if any(&["lro", "gro_hw", "gro", "rsc"]) {
+        "switch the offload off with `ethtool -K IF lro off` or `rx-gro-hw off`"
+    } else if any(&["queue", "channel"]) {
+        "change the number of queues with `ethtool -L IF`"
+    } else {
+        "this driver or its present settings have no native XDP"
+    }
+}
+
+/// By a tcx link if the kernel has them (6.6), else by a filter of clsact, which no link owns.
+fn attach_egress(
+    ebpf: &mut Ebpf,
+    interface: &Interface,
+) -> Result<(Option<FdLink>, Egress), AttachError> {
+    let refused = |error: &dyn std::error::Error| AttachError::EgressRefused {
+        interface: interface.name.clone(),
+        why: chain(error),
+    };
+    let program = egress(ebpf).map_err(|source| AttachError::Load {
+        program: EGRESS_PROGRAM,
+        source,
+    })?;
+    match attach_tcx(program, interface) {
+        Ok(link) => Ok((Some(link), Egress::Tcx)),
+        Err(error) if is_unsupported(&error) => {
+            attach_clsact(program, interface).map_err(|error| refused(&error))?;
+            Ok((None, Egress::Clsact))
+        }
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+/// First in the chain: what another program stops or changes behind us was still sent by this host,
+/// but what we never saw we cannot follow.
+fn attach_tcx(
+    program: &mut SchedClassifier,
+    interface: &Interface,
+) -> Result<FdLink, ProgramError> {
+    let id = program.attach_with_options(
+        &interface.name,
+        TcAttachType::Egress,
+        TcAttachOptions::TcxOrder(LinkOrder::first()),
+    )?;
+    let link = program.take_link(id)?;
+    FdLink::try_from(link).map_err(|_: LinkError| ProgramError::NotAttached)
+}
+
+/// Whether the kernel knows no tcx links: then it finds the attach type invalid.
+fn is_unsupported(error: &ProgramError) -> bool {
+    matches!(
+        error,
+        ProgramError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::EINVAL)
+    )
+}
+
+fn attach_clsact(program: &mut SchedClassifier, interface: &Interface) -> Result<(), ProgramError> {
+    // It is there already if anybody else uses it, and stays for them.
+    let _ = tc::qdisc_add_clsact(&interface.name);
+    // What a guard left behind that was killed.
+    let _ = tc::qdisc_detach_program(&interface.name, TcAttachType::Egress, EGRESS_PROGRAM);
+    let options = TcAttachOptions::Netlink(tc::NlOptions::default());
+    program.attach_with_options(&interface.name, TcAttachType::Egress, options)?;
+    Ok(())
+}

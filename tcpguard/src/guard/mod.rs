@@ -1,0 +1,124 @@
+//! A guard at work: programs loaded, attached to interfaces, read, and gone when it is dropped.
+//!
+//! The process owns every link. However it ends, by its own will or by kill -9, the kernel takes the
+//! programs off with the last file descriptor. Only where tcx is missing (before Linux 6.6) a
+//! filter outlives a kill; the next guard on that interface removes it.
+
+mod attach;
+mod error;
+
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context as _, Result};
+use aya::{Ebpf, maps::PerCpuArray, programs::links::FdLink};
+use tcpguard_common::{
+    abi::{self, Hook, counter_index},
+    counters::Counters,
+    policy::{Policy, ReasonSet},
+};
+
+pub use self::error::AttachError;
+use crate::{
+    cli::Mode,
+    object::Log,
+    sample::{Egress, Ingress, InterfaceSample, Sample},
+};
+
+/// How to guard.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Names of the interfaces.
+    pub interfaces: Vec<String>,
+    /// Where the ingress program runs.
+    pub mode: Mode,
+    /// What is enforced.
+    pub policy: Policy,
+    /// Whether what is objected to is logged.
+    pub log: Log,
+}
+
+/// Programs at work on interfaces.
+pub struct Guard {
+    ebpf: Ebpf,
+    attached: Vec<Attached>,
+    since: Instant,
+    enforcing: bool,
+}
+
+/// A guarded interface. Dropping the links takes the programs off it.
+pub struct Attached {
+    /// Its name.
+    pub name: String,
+    /// Where what arrives is judged.
+    pub ingress: Ingress,
+    /// Why it is not judged in the driver, if the driver was asked and refused.
+    pub refusal: Option<String>,
+    /// Where what leaves is seen.
+    pub egress: Egress,
+    _links: Vec<FdLink>,
+}
+
+impl Guard {
+    /// Loads the programs and attaches them. If that fails anywhere, nothing stays attached.
+    pub fn attach(options: &Options) -> Result<Self, AttachError> {
+        let (ebpf, attached) = attach::attach(options)?;
+        let enforcing = options.policy.drop != ReasonSet::EMPTY;
+        Ok(Self {
+            ebpf,
+            attached,
+            since: Instant::now(),
+            enforcing,
+        })
+    }
+
+    /// The guarded interfaces, in the order in which they were named.
+    #[must_use]
+    pub fn attached(&self) -> &[Attached] {
+        &self.attached
+    }
+
+    /// The maps and programs, for the log.
+    pub fn ebpf(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// Reads all counters.
+    pub fn sample(&self) -> Result<Sample> {
+        let map = self
+            .ebpf
+            .map(abi::COUNTERS)
+            .context("the object has no counters")?;
+        let map: PerCpuArray<_, Counters> = map.try_into().context("the counters have no CPUs")?;
+        let read = |slot, hook| -> Result<Counters> {
+            let index = u32::try_from(counter_index(slot, hook))?;
+            let mut sum = Counters::ZERO;
+            for cpu in map
+                .get(&index, 0)
+                .context("failed to read the counters")?
+                .iter()
+            {
+                sum.add(cpu);
+            }
+            Ok(sum)
+        };
+        let interfaces = self
+            .attached
+            .iter()
+            .enumerate()
+            .map(|(slot, attached)| {
+                Ok(InterfaceSample {
+                    name: attached.name.clone(),
+                    ingress: attached.ingress,
+                    egress: attached.egress,
+                    counters: [read(slot, Hook::Ingress)?, read(slot, Hook::Egress)?],
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Sample {
+            taken: SystemTime::now(),
+            uptime: self.since.elapsed(),
+            enforcing: self.enforcing,
+            interfaces,
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! What the kernel says of its interfaces: the few rtnetlink questions that attaching asks.
+//!
+//! Not from /sys/class/net: that shows the network namespace it was mounted in, not the one this
+//! process is in.
+
+use std::io;
+
+use anyhow::{Context as _, Result, bail};
+use netlink_packet_core::{
+    ErrorMessage, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload, NlaBuffer,
+    NlasIterator,
+};
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    link::{LinkAttribute, LinkLayerType, LinkMessage, LinkXdp},
+};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+
+/// An interface of this network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Interface {
+    /// The kernel's number of it.
+    pub(crate) index: u32,
+    /// Its name.
+    pub(crate) name: String,
+    /// What its frames begin with, by the kernel's hardware type.
+    pub(crate) layer: LinkLayerType,
+    /// Numbers of the XDP programs that are attached to it.
+    pub(crate) xdp_programs: Vec<u32>,
+}
+
+/// Every interface of this network namespace.
+pub(crate) fn interfaces() -> Result<Vec<Interface>> {
+    let socket = connect().context("failed to open a netlink socket")?;
+    let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
+    send(&socket, request, NLM_F_REQUEST | NLM_F_DUMP).context("failed to ask for interfaces")?;
+    let mut interfaces = Vec::new();
+    loop {
+        for answer in receive(&socket).context("failed to read the list of interfaces")? {
+            match answer.payload {
+                NetlinkPayload::Done(_) => return Ok(interfaces),
+                NetlinkPayload::Error(error) => bail!("no list of interfaces: {}", error.to_io()),
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                    interfaces.extend(interface(&link));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Why the driver of interface `index` refuses an XDP program in native mode, in its own words.
+///
+/// `bpf_link_create` gives a number only; the same refusal over netlink comes with a sentence. The
+/// program is named by its file descriptor. Attaches nothing: what was refused once is refused
+/// again, and if not, `XDP_FLAGS_UPDATE_IF_NOEXIST` spares others and ours is taken off again.
+#[must_use]
+pub(crate) fn why_native_is_refused(index: u32, program: i32) -> Option<String> {
+    const NATIVE_IF_NONE: u32 = 1 << 2 | 1;
+    let socket = connect().ok()?;
+    match set_xdp(&socket, index, program, NATIVE_IF_NONE).ok()? {
+        Some(refusal) => sentence(&refusal),
+        None => {
+            let _ = set_xdp(&socket, index, -1, NATIVE_IF_NONE & !1);
+            None
+        }
+    }
+}
+
+fn connect() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    socket.set_ext_ack(true)?;
+    socket.set_cap_ack(true)?;
+    Ok(socket)
+}
+
+fn send(socket: &Socket, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+    let mut packet = NetlinkMessage::from(message);
+    packet.header.flags = flags;
+    packet.finalize();
+    let mut buffer = vec![0; packet.buffer_len()];
+    packet.serialize(&mut buffer);
+    socket.send(&buffer, 0).map(|_| ())
+}
+
+/// The messages of one datagram.
+fn receive(socket: &Socket) -> Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
+    let (datagram, _) = socket.recv_from_full()?;
+    let mut rest = datagram.as_slice();
+    let mut messages = Vec::new();
+    while !rest.is_empty() {
+        let message = NetlinkMessage::deserialize(rest)?;
+        // Messages are aligned to four octets.
+        let length = (message.header.length as usize).next_multiple_of(4);
+        rest = rest.get(length..).unwrap_or_default();
+        messages.push(message);
+    }
+    Ok(messages)
+}
+
+fn interface(link: &LinkMessage) -> Option<Interface> {
+    let name = link
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::IfName(name) => Some(name.clone()),
+            _ => None,
+        })?;
+    let xdp = link
+        .attributes
+        .iter()
+        .filter_map(|attribute| match attribute {
+            LinkAttribute::Xdp(xdp) => Some(xdp),
+            _ => None,
+        });
+    let mut xdp_programs: Vec<u32> = xdp
+        .flatten()
+        .filter_map(|attribute| match attribute {
+            LinkXdp::ProgId(id)
+            | LinkXdp::DrvProgId(id)
+            | LinkXdp::SkbProgId(id)
+            | LinkXdp::HwProgId(id) => Some(*id),
+            _ => None,
+        })
+        .filter(|id| *id != 0)
+        .collect();
+    xdp_programs.sort_unstable();
+    xdp_programs.dedup();
+    let layer = link.header.link_layer_type;
+    Some(Interface {
+        index: link.header.index,
+        name,
+        layer,
+        xdp_programs,
+    })
+}
+
+/// Asks to attach a program; the refusal, or `None` if it was attached.
+fn set_xdp(socket: &Socket, index: u32, program: i32, flags: u32) -> Result<Option<ErrorMessage>> {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    let xdp = vec![LinkXdp::Fd(program), LinkXdp::Flags(flags)];
+    link.attributes.push(LinkAttribute::Xdp(xdp));
+    send(
+        socket,
+        RouteNetlinkMessage::SetLink(link),
+        NLM_F_REQUEST | NLM_F_ACK,
+    )?;
+    for answer in receive(socket)? {
+        if let NetlinkPayload::Error(error) = answer.payload {
+            return Ok(error.code.is_some().then_some(error));
+        }
+    }
+    bail!("no answer");
+}
+
+/// The sentence that comes with a refusal (`NLMSGERR_ATTR_MSG`), behind the header it refuses.
+fn sentence(refusal: &ErrorMessage) -> Option<String> {
+    const HEADER_LEN: usize = 16;
+    const MESSAGE: u16 = 1;
+    let attributes = refusal.header.get(HEADER_LEN..)?;
+    NlasIterator::new(attributes)
+        .filter_map(Result::ok)
+        .find(|attribute: &NlaBuffer<_>| attribute.kind() == MESSAGE)
+        .map(|attribute| {
+            let text = String::from_utf8_lossy(attribute.value()).into_owned();
+            text.trim_end_matches('\0').to_owned()
+        })
+}
