@@ -69,7 +69,10 @@ pub(super) fn show(seconds: u16, form: Form, guard: &FilePath) -> Result<Outcome
     let witness = Witness::start(&network.server, UPLINK, attacker.mac())?;
     let clients = clients(&network)?;
     thread::sleep(PRELUDE);
-    ensure!(!stop.load(Ordering::Relaxed), "interrupted before the guard came");
+    ensure!(
+        !stop.load(Ordering::Relaxed),
+        "interrupted before the guard came"
+    );
     let mut stage = Stage::start(form, &network.server, guard)?;
     thread::sleep(PRELUDE);
     ensure!(
