@@ -1,0 +1,81 @@
+//! Who decides about a frame that lies in memory: the core in this process, or the very bytecode in
+//! the kernel.
+//!
+//! Both engines are asked the same question and must give the same answer; the tests hold every
+//! vector and many random frames against both.
+
+pub mod host;
+pub mod kernel;
+
+use anyhow::Result;
+use tcpguard_common::{
+    abi::Adjudication, counters::Counters, cursor::SliceCursor, parse::Link, policy::Policy,
+};
+
+use crate::cli::EngineKind;
+
+/// Octets of a large frame that an engine can read: what the first buffer of `BPF_PROG_TEST_RUN`
+/// holds, a page of 4096 octets less headroom and buffer descriptor. Drivers show no more of a frame
+/// in several buffers, and their programs find the rest of such a chain of headers unreadable.
+pub const FIRST_BUFFER: usize = 3520;
+
+/// A frame of a capture or a test.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// What it begins with.
+    pub link: Link,
+    /// What is there of it.
+    pub octets: &'a [u8],
+    /// Its length on the wire: more than `octets` if a capture cut it.
+    pub wire_len: u32,
+}
+
+impl<'a> Frame<'a> {
+    /// A frame that is there to its last octet.
+    #[must_use]
+    pub fn whole(link: Link, octets: &'a [u8]) -> Self {
+        Self::captured(link, octets, 0)
+    }
+
+    /// A frame that had `wire_len` octets on the wire, of which a capture may have kept fewer.
+    #[must_use]
+    pub fn captured(link: Link, octets: &'a [u8], wire_len: u32) -> Self {
+        let there = u32::try_from(octets.len()).unwrap_or(u32::MAX);
+        Self {
+            link,
+            octets,
+            wire_len: wire_len.max(there),
+        }
+    }
+
+    /// Whether a capture kept only its beginning.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        (self.octets.len() as u64) < u64::from(self.wire_len)
+    }
+
+    /// The frame as the parser reads it.
+    #[must_use]
+    pub fn cursor(&self) -> SliceCursor<'a> {
+        let readable = self.octets.get(..FIRST_BUFFER).unwrap_or(self.octets);
+        SliceCursor::captured(readable, self.wire_len)
+    }
+}
+
+/// Decides about frames, one after the other, and counts them.
+pub trait Engine {
+    /// Decides about one frame.
+    fn adjudicate(&mut self, frame: &Frame<'_>) -> Result<Adjudication>;
+
+    /// Everything that was counted since the engine was made.
+    fn counters(&self) -> Result<Counters>;
+}
+
+/// The engine of this kind. The kernel's is loaded with the first frame that needs it.
+#[must_use]
+pub fn engine(kind: EngineKind, policy: Policy) -> Box<dyn Engine> {
+    match kind {
+        EngineKind::Host => Box::new(host::HostEngine::new(policy)),
+        EngineKind::Kernel => Box::new(kernel::KernelEngine::new(policy)),
+    }
+}
