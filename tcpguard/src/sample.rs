@@ -78,7 +78,11 @@ impl Sample {
     #[must_use]
     pub fn total(&self) -> Counters {
         let mut total = Counters::ZERO;
-        for counters in self.interfaces.iter().flat_map(|interface| &interface.counters) {
+        for counters in self
+            .interfaces
+            .iter()
+            .flat_map(|interface| &interface.counters)
+        {
             total.add(counters);
         }
         total

@@ -1,0 +1,109 @@
+//! What a guard did, told once at its end.
+
+use std::fmt::Write as _;
+
+use tcpguard_common::verdict::{Bypass, Verdict};
+
+use super::{
+    number,
+    reading::Reading,
+    tables::{self, Detail},
+    tone::Palette,
+};
+
+/// Where no screen limits it: wide enough for every meaning.
+pub(super) const WIDTH: usize = 140;
+
+/// Several lines, the last one ended: what was guarded for how long, then the tables of totals.
+pub(super) fn summary(reading: &Reading, width: usize) -> String {
+    let grids = [
+        Some(tables::interfaces(reading, Detail::SUMMARY)),
+        Some(tables::verdicts(reading, Detail::SUMMARY)),
+        tables::reasons(reading, Detail::SUMMARY),
+    ];
+    let mut text = format!("\n{}\n", title(reading));
+    for grid in grids {
+        text.push('\n');
+        let Some(grid) = grid else {
+            text.push_str("Nothing was objected to.\n");
+            continue;
+        };
+        for line in grid.lines(width, Palette::Plain) {
+            // A String takes everything.
+            let _ = writeln!(text, "{}", line.to_string().trim_end());
+        }
+    }
+    if let Some(bypasses) = bypasses(reading) {
+        let _ = write!(text, "\n{bypasses}\n");
+    }
+    text
+}
+
+fn title(reading: &Reading) -> String {
+    let sample = &reading.sample;
+    let names: Vec<_> = sample
+        .interfaces
+        .iter()
+        .map(|interface| &*interface.name)
+        .collect();
+    let (names, uptime) = (names.join(", "), number::uptime(sample.uptime));
+    if sample.enforcing {
+        format!("tcpguard guarded {names} for {uptime}")
+    } else {
+        format!("tcpguard observed {names} for {uptime}; nothing was dropped")
+    }
+}
+
+/// In one line, because there is seldom more to it than ARP and UDP.
+fn bypasses(reading: &Reading) -> Option<String> {
+    let packets = |cause| reading.total.tally(Verdict::bypass(cause)).packets;
+    let causes = Bypass::ALL.map(|cause| (cause.as_str(), packets(cause)));
+    let seen = causes.iter().filter(|(_, packets)| *packets > 0);
+    let seen: Vec<_> = seen
+        .map(|(cause, packets)| format!("{cause} {}", number::grouped(*packets)))
+        .collect();
+    (!seen.is_empty()).then(|| format!("Passed unjudged: {}", seen.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::specimen, *};
+
+    const EXPECTED: &str = "
+tcpguard guarded eth0, lo for 2m 05s
+
+Interface     ingress     egress           received            dropped               sent
+eth0          native      tcx             7 573 008             38 643          4 812 336
+lo            generic     none               12 345                  0                  -
+
+Verdict               packets      share      bytes
+accept             12 354 678     99.7 %     11.0 G
+ignore                      0        0 %        0
+drop                   38 643      0.3 %     2.33 M
+bypass                  4 365     <0.1 %      522 k
+would drop                  3     <0.1 %      180
+total              12 397 689      100 %     11.0 G
+
+Reason                      dropped       would drop   meaning
+flags-null                   34 567                0   None of SYN, FIN, RST, ACK and URG is set: a NULL scan
+flags-xmas                    4 064                0   FIN and URG without ACK, with or without PSH: a Christmas-tree scan
+flags-syn-fin                    12                0   SYN and FIN together: open and close at once
+bad-length                        0                3   The IP length is shorter than the headers or longer than the frame
+
+Passed unjudged: not-ip 42, not-tcp 4 321, fragment 2
+";
+
+    #[test]
+    fn it_tells_totals_and_what_they_mean() {
+        assert_eq!(summary(&specimen::reading(), WIDTH), EXPECTED);
+    }
+
+    #[test]
+    fn a_guard_that_had_nothing_to_do_says_so() {
+        let mut sample = specimen::empty(&["eth0"]);
+        sample.enforcing = false;
+        let text = summary(&Reading::first(sample), WIDTH);
+        assert!(text.starts_with("\ntcpguard observed eth0 for 0s; nothing was dropped\n"));
+        assert!(text.ends_with("\nNothing was objected to.\n"), "{text}");
+    }
+}
