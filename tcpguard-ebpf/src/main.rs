@@ -13,7 +13,6 @@ mod report;
 mod transcript;
 
 use aya_ebpf::{
-    EbpfContext,
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
@@ -24,6 +23,7 @@ use crate::{
     config::OnInterface,
     packet::{Buffer, Packet},
     report::Place,
+    transcript::Transcribe,
 };
 
 /// What arrives at a guarded interface.
@@ -57,7 +57,7 @@ pub fn tcpguard_egress(ctx: TcContext) -> i32 {
 #[inline(always)]
 fn guard<C>(ctx: &C, hook: Hook, policy: fn() -> Policy) -> Verdict
 where
-    C: Buffer + EbpfContext + OnInterface,
+    C: Buffer + OnInterface + Transcribe,
 {
     let (slot, link) = config::interface(ctx);
     let place = Place::new(slot, hook, link);

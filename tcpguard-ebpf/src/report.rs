@@ -1,6 +1,5 @@
 //! Counting.
 
-use aya_ebpf::EbpfContext;
 use tcpguard_common::{
     abi::{Hook, counter_index},
     counters::Counters,
@@ -12,7 +11,7 @@ use tcpguard_common::{
 use crate::{
     maps::COUNTERS,
     packet::{Buffer, Packet},
-    transcript,
+    transcript::{self, Transcribe},
 };
 
 /// Where a frame is counted, and how it is read once more if its judgement is written down. Two
@@ -38,7 +37,7 @@ impl Place {
 #[inline(always)]
 pub(crate) fn segment<C>(packet: &Packet<'_, C>, place: Place, verdict: Verdict, segment: &Segment)
 where
-    C: Buffer + EbpfContext,
+    C: Buffer + Transcribe,
 {
     if let Some(counters) = counters(place) {
         counters.count_segment(verdict, segment, packet.octets_of_segment());
@@ -51,7 +50,7 @@ where
 /// Apart from the path of segments, or each of the parser's exits would set to zero, one by one, all
 /// that only a segment has: that costs as much as the counting.
 #[inline(never)]
-pub(crate) fn frame<C: Buffer + EbpfContext>(buffer: &C, place: Place, verdict: Verdict) {
+pub(crate) fn frame<C: Buffer + Transcribe>(buffer: &C, place: Place, verdict: Verdict) {
     if let Some(counters) = counters(place) {
         counters.count_frame(verdict, buffer.octets());
     }

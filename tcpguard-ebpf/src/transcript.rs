@@ -3,11 +3,19 @@
 //! Both are off in a guard at work. They read the frame once more in functions of their own, so that
 //! the path of every packet carries nothing for them but a constant that the verifier removes.
 
-use aya_ebpf::EbpfContext;
+#![expect(
+    unsafe_code,
+    reason = "global functions have plain names; memory comes as raw pointers"
+)]
+
+use aya_ebpf::{
+    bindings::{__sk_buff, xdp_md},
+    programs::{TcContext, XdpContext},
+};
 use tcpguard_common::{
     abi::{Adjudication, Transcript},
     parse::{Link, parse},
-    segment::Segment,
+    segment::{Addresses, Segment},
     verdict::Verdict,
 };
 
@@ -17,83 +25,162 @@ use crate::{
     packet::{Buffer, Packet},
 };
 
-/// Writes a judgement down if the loader asked for that.
-#[inline(always)]
-pub(crate) fn write<C: Buffer + EbpfContext>(ctx: &C, link: Link, verdict: Verdict) {
-    const ADJUDICATE: u32 = Transcript::Adjudicate as u32;
-    const LOG: u32 = Transcript::Log as u32;
-    match config::transcript() {
-        ADJUDICATE => adjudicate(ctx, link, verdict),
-        LOG if verdict.reason().is_some() => log(ctx, link, verdict),
-        _ => {}
+/// A context whose judgements can be written down, by this hook's global function.
+pub(crate) trait Transcribe {
+    /// Reads the frame once more and writes its judgement down.
+    fn transcribe(&self, raw_ip: u32, cell: u32);
+}
+
+impl Transcribe for XdpContext {
+    #[inline(always)]
+    fn transcribe(&self, raw_ip: u32, cell: u32) {
+        transcribe_ingress(self.ctx, raw_ip, cell);
     }
 }
 
-/// Leaves the judgement where the host reads it after the run.
+impl Transcribe for TcContext {
+    #[inline(always)]
+    fn transcribe(&self, raw_ip: u32, cell: u32) {
+        transcribe_egress(self.skb.skb, raw_ip, cell);
+    }
+}
+
+/// Writes a judgement down if the loader asked for that.
+#[inline(always)]
+pub(crate) fn write(ctx: &impl Transcribe, link: Link, verdict: Verdict) {
+    if config::transcript() != Transcript::Off as u32 {
+        ctx.transcribe(u32::from(link == Link::RawIp), verdict.cell() as u32);
+    }
+}
+
+// Global functions, which the verifier checks once and by themselves; within the programs it would
+// check them anew for each way through the parser, and give up. So they take a context and numbers,
+// or memory of a known size, and have names that are not mangled (run on Linux 6.18).
+
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn adjudicate(ctx: &impl Buffer, link: Link, verdict: Verdict) {
+extern "C" fn transcribe_ingress(ctx: *mut xdp_md, raw_ip: u32, cell: u32) -> u32 {
+    transcribe(&XdpContext::new(ctx), raw_ip, cell)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn transcribe_egress(ctx: *mut __sk_buff, raw_ip: u32, cell: u32) -> u32 {
+    transcribe(&TcContext::new(ctx), raw_ip, cell)
+}
+
+/// What a debug record tells of a frame that was objected to.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Record {
+    cell: u32,
+    /// 4, 6, or 0 of a frame without a whole TCP header.
+    version: u32,
+    source: [u32; 4],
+    destination: [u32; 4],
+    ports: [u32; 2],
+}
+
+/// Reads the frame once more and writes down what was decided about it. Always 0: the verifier wants
+/// a global function to return a number.
+#[inline(always)]
+fn transcribe(ctx: &impl Buffer, raw_ip: u32, cell: u32) -> u32 {
+    const ADJUDICATE: u32 = Transcript::Adjudicate as u32;
+    const LOG: u32 = Transcript::Log as u32;
+    let Some(verdict) = Verdict::from_cell(cell as usize) else {
+        return 0;
+    };
+    let link = if raw_ip == 0 {
+        Link::Ethernet
+    } else {
+        Link::RawIp
+    };
     let mut segment = Segment::EMPTY;
     let parsed = parse(&mut Packet::new(ctx), link, &mut segment).is_ok();
+    match config::transcript() {
+        ADJUDICATE => adjudicate(verdict, parsed.then_some(&segment)),
+        LOG if verdict.reason().is_some() => {
+            log_record(&record(cell, parsed, &segment));
+        }
+        _ => {}
+    }
+    0
+}
+
+/// Leaves the judgement where the host reads it after the run.
+#[inline(always)]
+fn adjudicate(verdict: Verdict, segment: Option<&Segment>) {
     if let Some(last) = ADJUDICATION.get_ptr_mut(0) {
-        #[expect(unsafe_code, reason = "map values are reached through raw pointers")]
         // SAFETY: the pointer is valid for the run of the program; a replay runs one at a time.
         unsafe {
-            *last = Adjudication::new(verdict, parsed.then_some(&segment));
+            *last = Adjudication::new(verdict, segment);
         }
+    }
+}
+
+#[inline(always)]
+fn record(cell: u32, parsed: bool, segment: &Segment) -> Record {
+    let (version, source, destination) = match segment.addresses {
+        Addresses::V4 {
+            source,
+            destination,
+        } => (4, [source, 0, 0, 0], [destination, 0, 0, 0]),
+        Addresses::V6 {
+            source,
+            destination,
+        } => (6, source, destination),
+    };
+    Record {
+        cell,
+        version: if parsed { version } else { 0 },
+        source,
+        destination,
+        ports: [
+            u32::from(segment.source_port),
+            u32::from(segment.destination_port),
+        ],
     }
 }
 
 /// Without aya-log there is nowhere to write.
 #[cfg(not(feature = "log"))]
-fn log(_ctx: &impl Buffer, _link: Link, _verdict: Verdict) {}
+#[inline(always)]
+fn log_record(_record: &Record) {}
 
-/// A debug record of a segment that was objected to.
+/// Writes a debug record that begins with the verdict's number: of its name, copied by a length that
+/// depends on it, the verifier would check every one anew. The loader puts the name there. Always 0.
 #[cfg(feature = "log")]
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn log(ctx: &(impl Buffer + EbpfContext), link: Link, verdict: Verdict) {
+extern "C" fn log_record(record: *const Record) -> u32 {
     use aya_log_ebpf::debug;
-    use tcpguard_common::segment::Addresses;
 
-    let Some(reason) = verdict.reason() else {
-        return;
+    // SAFETY: the verifier lets a caller pass memory of this size or null, which is tested.
+    let Some(record) = (unsafe { record.as_ref() }) else {
+        return 0;
     };
-    let mut segment = Segment::EMPTY;
-    if parse(&mut Packet::new(ctx), link, &mut segment).is_err() {
-        debug!(ctx, "{}: no whole TCP header", reason.as_str());
-        return;
-    }
-    let (from, to) = (segment.source_port, segment.destination_port);
-    match segment.addresses {
-        Addresses::V4 {
-            source,
-            destination,
-        } => {
-            debug!(
-                ctx,
-                "{}: {:i}:{} > {:i}:{}",
-                reason.as_str(),
-                source,
-                from,
-                destination,
-                to
-            );
-        }
-        Addresses::V6 {
-            source,
-            destination,
-        } => debug!(
-            ctx,
-            "{}: {:i}.{} > {:i}.{}",
-            reason.as_str(),
+    let [from, to] = record.ports;
+    let (source, destination) = (record.source, record.destination);
+    match record.version {
+        4 => debug!(
+            (),
+            "{} {:i}:{} > {:i}:{}", record.cell, source[0], from, destination[0], to
+        ),
+        6 => debug!(
+            (),
+            "{} [{:i}]:{} > [{:i}]:{}",
+            record.cell,
             octets(source),
             from,
             octets(destination),
             to
         ),
+        _ => debug!((), "{} no whole TCP header", record.cell),
     }
+    0
 }
 
-/// An address as the log formats it.
+/// An IPv6 address as the log formats it.
 #[cfg(feature = "log")]
 #[inline(always)]
 fn octets(words: [u32; 4]) -> [u8; 16] {

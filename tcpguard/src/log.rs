@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use aya_log::EbpfLogger;
 use log::{LevelFilter, Log, Metadata, Record};
+use tcpguard_common::verdict::Verdict;
 use tokio::io::{Interest, unix::AsyncFd};
 
 /// Prints records as they come, until the runtime ends.
@@ -26,6 +27,15 @@ pub(crate) fn follow(ebpf: &mut Ebpf) -> Result<()> {
     Ok(())
 }
 
+/// A record with the name of the verdict whose number it begins with.
+fn with_name(record: &str) -> String {
+    let named = record.split_once(' ').and_then(|(number, frame)| {
+        let verdict = Verdict::from_cell(number.parse().ok()?)?;
+        Some(format!("{} {}: {frame}", verdict.kind().as_str(), verdict.cause()))
+    });
+    named.unwrap_or_else(|| record.to_owned())
+}
+
 struct Stderr;
 
 impl Log for Stderr {
@@ -36,9 +46,24 @@ impl Log for Stderr {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            eprintln!("{}", record.args());
+            eprintln!("{}", with_name(&record.args().to_string()));
         }
     }
 
     fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use tcpguard_common::reason::Reason;
+
+    use super::*;
+
+    #[test]
+    fn a_record_gets_the_name_of_its_verdict() {
+        let cell = Verdict::dropped(Reason::FlagsNull).cell();
+        let named = with_name(&format!("{cell} 10.0.0.1:1025 > 10.0.0.2:80"));
+        assert_eq!(named, "drop flags-null: 10.0.0.1:1025 > 10.0.0.2:80");
+        assert_eq!(with_name("something else"), "something else");
+    }
 }
