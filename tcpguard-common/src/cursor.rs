@@ -16,6 +16,7 @@ pub trait Cursor {
     fn skip(&mut self, octets: usize);
 
     /// A second cursor at this position, to look ahead with.
+    #[must_use]
     fn fork(&self) -> Self
     where
         Self: Sized;
@@ -114,7 +115,7 @@ impl<const N: usize> View<N> for &[u8; N] {
     fn words<const AT: usize>(self) -> [u32; 4] {
         let octets = part::<N, AT, 16>(self);
         let (words, _) = octets.as_chunks::<4>();
-        core::array::from_fn(|i| words.get(i).map_or(0, |word| u32::from_ne_bytes(*word)))
+        core::array::from_fn(|i| words.get(i).copied().map_or(0, u32::from_ne_bytes))
     }
 }
 
@@ -132,10 +133,10 @@ mod tests {
     #[test]
     fn take_moves_behind_what_it_gave() {
         let mut cursor = SliceCursor::new(&[1, 2, 3, 4, 5]);
-        assert_eq!(cursor.take::<2>().map(|v| v.be16::<0>()), Some(0x0102));
+        assert_eq!(cursor.take::<2>().map(View::be16::<0>), Some(0x0102));
         assert_eq!(cursor.readable(), 3);
         assert_eq!(cursor.take::<4>(), None);
-        assert_eq!(cursor.take::<3>().map(|v| v.u8::<2>()), Some(5));
+        assert_eq!(cursor.take::<3>().map(View::u8::<2>), Some(5));
     }
 
     #[test]

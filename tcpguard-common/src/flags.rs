@@ -1,6 +1,6 @@
 //! TCP flags and the allow-list of sets that a sane stack sends.
 //!
-//! The list is the kernel's `tcp_valid_flags` (net/netfilter/nf_conntrack_proto_tcp.c): nine sets of
+//! The list is the kernel's `tcp_valid_flags` (`net/netfilter/nf_conntrack_proto_tcp.c`): nine sets of
 //! SYN, FIN, RST, ACK and URG. PSH, ECE, CWR, AE and the reserved bits are masked off first, so ECN
 //! (RFC 3168), AccECN (RFC 9768) and PSH on any legal set pass.
 
@@ -64,6 +64,7 @@ impl TcpFlags {
     ];
 
     /// One bit for each class that is legal, so that the test is a shift.
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
     const LEGAL_CLASSES: u64 = {
         let mut classes = 0;
         let mut i = 0;

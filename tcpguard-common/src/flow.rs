@@ -104,9 +104,10 @@ mod tests {
 
     #[test]
     fn both_directions_of_an_ipv6_connection_give_one_key() {
+        type End = ([u32; 4], u16);
         bolero::check!()
             .with_type()
-            .for_each(|&(a, b): &(([u32; 4], u16), ([u32; 4], u16))| {
+            .for_each(|&(a, b): &(End, End)| {
                 let (there, way) = FlowKey6::new(a, b);
                 let (back, way_back) = FlowKey6::new(b, a);
                 assert_eq!(there, back);

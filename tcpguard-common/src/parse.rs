@@ -2,6 +2,10 @@
 //!
 //! Nothing walks around the filter unseen: every dead end has a verdict of its own. Only frames that are TCP beyond doubt are found broken; what is not ours
 //! passes to the stack, which checks it again.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "no header chain is longer than 64 KiB"
+)]
 
 use crate::{
     cursor::Cursor,
@@ -100,7 +104,6 @@ fn ipv4<C: Cursor>(
         return Err(Verdict::dropped(Reason::BadOffset));
     }
     let total_length = packet_len(cursor, u32::from(header.total_length()), before)?;
-    #[expect(clippy::cast_possible_truncation, reason = "IHL gives at most 60")]
     let len = total_length
         .checked_sub(header_len as u32)
         .ok_or(Verdict::dropped(Reason::BadLength))?;

@@ -45,7 +45,7 @@ impl ReasonSet {
         Reason::ALL
             .into_iter()
             .filter(|reason| reason.group() == group)
-            .fold(self, |set, reason| set.with(reason))
+            .fold(self, Self::with)
     }
 
     /// Whether `reason` is in the set.

@@ -1,4 +1,8 @@
 //! What is decided about a frame.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "all verdicts together are fewer than 256"
+)]
 
 use core::{fmt, num::NonZeroU8};
 
@@ -54,7 +58,7 @@ impl Bypass {
 ///
 /// One octet that is never zero, and the index of the cell that it is counted in. An enum with
 /// fields would say the same, but LLVM leaves the fields of other variants unset where paths meet,
-/// and the verifier refuses to see them spilled ("!read_ok"; LLVM 22, Linux 6.18).
+/// and the verifier refuses to see them spilled (`!read_ok`; LLVM 22, Linux 6.18).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 #[must_use]

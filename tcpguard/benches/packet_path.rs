@@ -22,6 +22,11 @@ static BASELINE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/
 const DROP: u32 = 1;
 const PASS: u32 = 2;
 
+/// IP protocol number of UDP.
+const UDP: u8 = 17;
+/// `EtherType` of ARP, as it lies in the frame.
+const ARP: [u8; 2] = [0x08, 0x06];
+
 /// Nanoseconds a packet of each path, in one run on this machine.
 #[derive(Parser)]
 struct Args {
@@ -127,11 +132,9 @@ fn paths() -> Vec<Path> {
         path("not TCP (UDP), IPv4", INGRESS_PROGRAM, ack4.clone(), PASS),
         path("not IP (ARP)", INGRESS_PROGRAM, ack4, PASS),
     ];
-    const UDP: u8 = 17;
-    const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
     let last = paths.len() - 1;
     paths[last - 1].frame[14 + 9] = UDP;
-    paths[last].frame[12..14].copy_from_slice(&ETHERTYPE_ARP);
+    paths[last].frame[12..14].copy_from_slice(&ARP);
     paths
 }
 

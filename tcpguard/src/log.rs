@@ -1,5 +1,7 @@
 //! The debug records of the kernel programs, on stderr.
 
+use std::io::{self, Write as _};
+
 use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use aya_log::EbpfLogger;
@@ -31,7 +33,11 @@ pub(crate) fn follow(ebpf: &mut Ebpf) -> Result<()> {
 fn with_name(record: &str) -> String {
     let named = record.split_once(' ').and_then(|(number, frame)| {
         let verdict = Verdict::from_cell(number.parse().ok()?)?;
-        Some(format!("{} {}: {frame}", verdict.kind().as_str(), verdict.cause()))
+        Some(format!(
+            "{} {}: {frame}",
+            verdict.kind().as_str(),
+            verdict.cause()
+        ))
     });
     named.unwrap_or_else(|| record.to_owned())
 }
@@ -46,7 +52,7 @@ impl Log for Stderr {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            eprintln!("{}", with_name(&record.args().to_string()));
+            let _ = writeln!(io::stderr(), "{}", with_name(&record.args().to_string()));
         }
     }
 

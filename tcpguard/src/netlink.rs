@@ -37,13 +37,14 @@ pub(crate) fn interfaces() -> Result<Vec<Interface>> {
     let mut interfaces = Vec::new();
     loop {
         for answer in receive(&socket).context("failed to read the list of interfaces")? {
-            match answer.payload {
-                NetlinkPayload::Done(_) => return Ok(interfaces),
-                NetlinkPayload::Error(error) => bail!("no list of interfaces: {}", error.to_io()),
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-                    interfaces.extend(interface(&link));
-                }
-                _ => {}
+            if let NetlinkPayload::Done(_) = answer.payload {
+                return Ok(interfaces);
+            } else if let NetlinkPayload::Error(error) = answer.payload {
+                bail!("no list of interfaces: {}", error.to_io());
+            } else if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) =
+                answer.payload
+            {
+                interfaces.extend(interface(&link));
             }
         }
     }
@@ -58,13 +59,11 @@ pub(crate) fn interfaces() -> Result<Vec<Interface>> {
 pub(crate) fn why_native_is_refused(index: u32, program: i32) -> Option<String> {
     const NATIVE_IF_NONE: u32 = 1 << 2 | 1;
     let socket = connect().ok()?;
-    match set_xdp(&socket, index, program, NATIVE_IF_NONE).ok()? {
-        Some(refusal) => sentence(&refusal),
-        None => {
-            let _ = set_xdp(&socket, index, -1, NATIVE_IF_NONE & !1);
-            None
-        }
+    let refusal = set_xdp(&socket, index, program, NATIVE_IF_NONE).ok()?;
+    if refusal.is_none() {
+        let _ = set_xdp(&socket, index, -1, NATIVE_IF_NONE & !1);
     }
+    sentence(&refusal?)
 }
 
 fn connect() -> io::Result<Socket> {
@@ -101,40 +100,31 @@ fn receive(socket: &Socket) -> Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> 
 }
 
 fn interface(link: &LinkMessage) -> Option<Interface> {
-    let name = link
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) => Some(name.clone()),
-            _ => None,
-        })?;
-    let xdp = link
-        .attributes
-        .iter()
-        .filter_map(|attribute| match attribute {
-            LinkAttribute::Xdp(xdp) => Some(xdp),
-            _ => None,
-        });
-    let mut xdp_programs: Vec<u32> = xdp
-        .flatten()
-        .filter_map(|attribute| match attribute {
-            LinkXdp::ProgId(id)
-            | LinkXdp::DrvProgId(id)
-            | LinkXdp::SkbProgId(id)
-            | LinkXdp::HwProgId(id) => Some(*id),
-            _ => None,
-        })
-        .filter(|id| *id != 0)
-        .collect();
+    let mut name = None;
+    let mut xdp_programs = Vec::new();
+    for attribute in &link.attributes {
+        if let LinkAttribute::IfName(given) = attribute {
+            name = Some(given.clone());
+        } else if let LinkAttribute::Xdp(xdp) = attribute {
+            xdp_programs.extend(xdp.iter().filter_map(program_id));
+        }
+    }
     xdp_programs.sort_unstable();
     xdp_programs.dedup();
     let layer = link.header.link_layer_type;
-    Some(Interface {
-        index: link.header.index,
-        name,
-        layer,
-        xdp_programs,
-    })
+    Some(Interface { index: link.header.index, name: name?, layer, xdp_programs })
+}
+
+/// The number of an attached program, in whatever mode it is attached.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum of the library is not exhaustive")]
+fn program_id(attribute: &LinkXdp) -> Option<u32> {
+    match attribute {
+        LinkXdp::ProgId(id)
+        | LinkXdp::DrvProgId(id)
+        | LinkXdp::SkbProgId(id)
+        | LinkXdp::HwProgId(id) => Some(*id).filter(|id| *id != 0),
+        _ => None,
+    }
 }
 
 /// Asks to attach a program; the refusal, or `None` if it was attached.

@@ -28,7 +28,8 @@ impl Log {
 /// Creates the maps and relocates the programs with `config` as their constants. Nothing is loaded
 /// into the kernel yet but the maps.
 pub fn open(config: &Config, log: Log) -> Result<Ebpf, aya::EbpfError> {
-    let slots = config.interface_count.max(1) * abi::HOOKS as u32;
+    let slots = (config.interface_count as usize).max(1) * abi::HOOKS;
+    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
     EbpfLoader::new()
         // The programs need no relocation against the kernel's types, so its BTF is not read.
         .btf(None)

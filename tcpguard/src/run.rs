@@ -1,6 +1,9 @@
 //! `tcpguard run`: attach, watch, detach.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 
@@ -31,7 +34,7 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
     runtime.block_on(async {
         let mut guard = Guard::attach(&options)?;
         for attached in guard.attached() {
-            eprintln!("{}", announcement(attached));
+            let _ = writeln!(io::stderr(), "{}", announcement(attached));
         }
         if options.log == Log::Debug {
             log::follow(guard.ebpf())?;

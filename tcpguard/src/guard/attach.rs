@@ -84,6 +84,7 @@ fn targets(names: &[String]) -> Result<Vec<Target>, AttachError> {
 }
 
 /// What the frames of an interface begin with.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum of the library is not exhaustive")]
 fn link(interface: &Interface) -> Result<Link, AttachError> {
     match interface.layer {
         LinkLayerType::Ether | LinkLayerType::Loopback => Ok(Link::Ethernet),
@@ -129,7 +130,7 @@ fn config(options: &Options, targets: &[Target]) -> Config {
         // Nothing that this host sends is dropped: it would harm the host's own connections.
         egress: options.policy.observed(),
         transcript: transcript as u32,
-        interface_count: targets.len() as u32,
+        interface_count: u32::try_from(targets.len()).unwrap_or(u32::MAX),
         interfaces,
     }
 }
