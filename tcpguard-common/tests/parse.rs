@@ -1,4 +1,8 @@
 //! The whole table of frames through the core.
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot go on panics, in its helpers as well"
+)]
 
 mod vectors;
 
@@ -50,8 +54,10 @@ fn the_table_reaches_every_dead_end_of_the_parser() {
     for cause in Bypass::ALL {
         assert!(causes.contains(cause.as_str()), "{}", cause.as_str());
     }
-    use Reason::{BadLength, BadOffset, PortZero, ShortHeader, TinyFragment};
-    for reason in [ShortHeader, BadOffset, BadLength, TinyFragment, PortZero] {
+    let broken = Reason::ALL
+        .into_iter()
+        .take_while(|reason| *reason != Reason::FlagsNull);
+    for reason in broken {
         assert!(causes.contains(reason.as_str()), "{reason}");
     }
 }

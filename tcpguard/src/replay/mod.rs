@@ -78,7 +78,7 @@ fn next_line<R: Read>(
     number: u64,
     scratch: &mut Vec<u8>,
 ) -> Result<Option<Line>> {
-    let Some(record) = capture.next()? else {
+    let Some(record) = capture.next_record()? else {
         return Ok(None);
     };
     let frame = LinkType::new(record.link_type)?.frame(&record, scratch);

@@ -71,10 +71,10 @@ impl<R: Read> Capture<R> {
     }
 
     /// The next frame, `None` at the end of the file.
-    pub fn next(&mut self) -> Result<Option<Record<'_>>> {
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>> {
         match &mut self.0 {
-            Format::Pcap(pcap) => pcap.next(),
-            Format::PcapNg(pcapng) => pcapng.next(),
+            Format::Pcap(pcap) => pcap.next_record(),
+            Format::PcapNg(pcapng) => pcapng.next_record(),
         }
     }
 }

@@ -42,7 +42,7 @@ impl<R: Read> Pcap<R> {
     }
 
     /// The next frame, `None` at the end of the file.
-    pub(super) fn next(&mut self) -> Result<Option<Record<'_>>> {
+    pub(super) fn next_record(&mut self) -> Result<Option<Record<'_>>> {
         let mut header = [0; 16];
         if !read_header(&mut self.reader, &mut header)? {
             return Ok(None);

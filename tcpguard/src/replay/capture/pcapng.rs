@@ -73,7 +73,7 @@ impl<R: Read> PcapNg<R> {
     }
 
     /// The next frame, `None` at the end of the file.
-    pub(super) fn next(&mut self) -> Result<Option<Record<'_>>> {
+    pub(super) fn next_record(&mut self) -> Result<Option<Record<'_>>> {
         loop {
             let Some(block_type) = self.next_block()? else {
                 return Ok(None);

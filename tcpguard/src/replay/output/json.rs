@@ -43,8 +43,7 @@ struct Summary<'a> {
     tcp: u64,
     dropped: u64,
     /// Why frames were dropped, as in the other commands; those that bypass are not among them.
-    #[serde(serialize_with = "drop_reasons")]
-    reasons: &'a Counters,
+    reasons: DropReasons<'a>,
     /// Of connections; nothing tracks them yet.
     states: States,
 }
@@ -86,7 +85,7 @@ impl Output for Json<'_> {
             frames,
             tcp,
             dropped,
-            reasons: counters,
+            reasons: DropReasons(counters),
             states: States {},
         };
         self.object(&SummaryObject { summary })
@@ -104,6 +103,10 @@ impl Json<'_> {
     }
 }
 
-fn drop_reasons<S: Serializer>(counters: &&Counters, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(causes(counters, VerdictKind::Drop))
+struct DropReasons<'a>(&'a Counters);
+
+impl Serialize for DropReasons<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(causes(self.0, VerdictKind::Drop))
+    }
 }

@@ -107,10 +107,8 @@ impl Output for Text<'_> {
 
 /// Seconds from one frame to another, which may have been seen earlier.
 fn since(first: Duration, time: Duration) -> String {
-    let (sign, distance) = match time.checked_sub(first) {
-        Some(later) => ("", later),
-        None => ("-", first - time),
-    };
+    let sign = if time < first { "-" } else { "" };
+    let distance = time.abs_diff(first);
     format!(
         "{sign}{}.{:06}",
         distance.as_secs(),
