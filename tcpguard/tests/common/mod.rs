@@ -1,0 +1,238 @@
+//! What the live tests share: the program as a process, and what is attached to an interface.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test binary takes the part that it needs"
+)]
+
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use aya::programs::{SchedClassifier, TcAttachType};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use xtask::lab::{
+    link::{VethOptions, veth},
+    namespace::Namespace,
+};
+
+/// The program under test.
+pub(crate) const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
+/// The exit status of every error.
+pub(crate) const ERROR: Option<i32> = Some(2);
+/// So long may anything take that is waited for. A loaded machine is slow, a broken guard is not.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(10);
+
+/// A process with both its outputs read line by line.
+pub(crate) struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    said: [Arc<Mutex<String>>; 2],
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// How a process ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Process {
+    /// Starts `command`.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let (sender, lines) = mpsc::channel();
+        let said = <[Arc<Mutex<String>>; 2]>::default();
+        let readers = vec![
+            listen(child.stdout.take().unwrap(), &sender, &said[0]),
+            listen(child.stderr.take().unwrap(), &sender, &said[1]),
+        ];
+        Self {
+            child,
+            lines,
+            said,
+            readers,
+        }
+    }
+
+    /// Starts `tcpguard run` and waits until it says of each interface that it is guarded.
+    pub(crate) fn guard(namespace: &Namespace, interfaces: &[&str], args: &[&str]) -> Self {
+        let mut command = namespace.command(TCPGUARD);
+        command.arg("run");
+        for interface in interfaces {
+            command.args(["--iface", interface]);
+        }
+        let process = Self::spawn(command.args(args));
+        for interface in interfaces {
+            process.wait_for(&format!("guarding {interface}:"));
+        }
+        process
+    }
+
+    /// The next line, of either output, that contains `text`.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        let start = Instant::now();
+        loop {
+            let left = PATIENCE.saturating_sub(start.elapsed());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => panic!("nobody said {text:?}: {:?}", self.said),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("it ended without {text:?}: {:?}", self.said)
+                }
+            }
+        }
+    }
+
+    /// Its number: the commands in front of it have become it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.id()).unwrap();
+        kill(Pid::from_raw(id), signal).unwrap();
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn end(mut self) -> Ended {
+        let status = eventually("the process ends", || self.child.try_wait().unwrap());
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        let [stdout, stderr] = self
+            .said
+            .each_ref()
+            .map(|said| said.lock().unwrap().clone());
+        Ended {
+            status,
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Only after a test has failed is there anything to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn listen(
+    stream: impl Read + Send + 'static,
+    sender: &mpsc::Sender<String>,
+    said: &Arc<Mutex<String>>,
+) -> JoinHandle<()> {
+    let (sender, said) = (sender.clone(), Arc::clone(said));
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let mut said = said.lock().unwrap();
+            said.push_str(&line);
+            said.push('\n');
+            // Lines that nobody waits for are kept as text.
+            let _ = sender.send(line);
+        }
+    })
+}
+
+/// Asks until there is an answer.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    let mut ask = ask;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(
+            start.elapsed() < PATIENCE,
+            "{what}: not within {PATIENCE:?}"
+        );
+        thread::sleep(POLL);
+    }
+}
+
+/// Runs a program that must succeed and prints JSON.
+#[track_caller]
+pub(crate) fn json(command: &mut Command) -> Value {
+    let text = stdout(command);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{command:?}: {error}: {text}"))
+}
+
+/// Runs a program that must succeed.
+#[track_caller]
+pub(crate) fn stdout(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} (is it installed?): {error}"));
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Numbers of the programs on an interface: XDP as `ip` sees it, tcx as the kernel tells.
+pub(crate) fn attached(namespace: &Namespace, interface: &str) -> Vec<u64> {
+    let mut ids: Vec<u64> = xdp_program(namespace, interface).into_iter().collect();
+    let query = || {
+        SchedClassifier::query_tcx(interface, TcAttachType::Egress).map(|(_, programs)| {
+            programs
+                .iter()
+                .map(|program| u64::from(program.id()))
+                .collect()
+        })
+    };
+    // Before Linux 6.6 there is no tcx to ask about.
+    let tcx: Vec<u64> = namespace.within(query).unwrap().unwrap_or_default();
+    ids.extend(tcx);
+    ids
+}
+
+/// Number of the XDP program on an interface.
+pub(crate) fn xdp_program(namespace: &Namespace, interface: &str) -> Option<u64> {
+    let shown = json(Command::new("ip").args([
+        "-n",
+        namespace.name(),
+        "-json",
+        "link",
+        "show",
+        "dev",
+        interface,
+    ]));
+    shown[0]["xdp"]["prog"]["id"].as_u64()
+}
+
+/// A namespace with the interface `guarded`, and its far end `street` in another one.
+pub(crate) fn cable() -> (Namespace, Namespace) {
+    let (server, street) = (ours("server"), ours("street"));
+    let ends = ((&server, "guarded"), (&street, "street"));
+    veth(ends.0, ends.1, VethOptions::default()).unwrap();
+    (server, street)
+}
+
+/// A new namespace; root is needed from here on.
+pub(crate) fn ours(label: &str) -> Namespace {
+    Namespace::new(label).unwrap_or_else(|error| panic!("live tests need root: {error:#}"))
+}
