@@ -7,10 +7,13 @@
 )]
 
 use std::{
+    env, fs,
     io::{BufRead as _, BufReader, Read},
-    process::{Child, Command, ExitStatus, Stdio},
+    path::PathBuf,
+    process::{self, Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
@@ -210,6 +213,13 @@ pub(crate) fn attached(namespace: &Namespace, interface: &str) -> Vec<u64> {
     ids
 }
 
+/// That nothing is attached to an interface.
+#[track_caller]
+pub(crate) fn assert_clean(namespace: &Namespace, interface: &str) {
+    let left = attached(namespace, interface);
+    assert!(left.is_empty(), "programs {left:?} are on {interface}");
+}
+
 /// Number of the XDP program on an interface.
 pub(crate) fn xdp_program(namespace: &Namespace, interface: &str) -> Option<u64> {
     let shown = json(Command::new("ip").args([
@@ -235,4 +245,64 @@ pub(crate) fn cable() -> (Namespace, Namespace) {
 /// A new namespace; root is needed from here on.
 pub(crate) fn ours(label: &str) -> Namespace {
     Namespace::new(label).unwrap_or_else(|error| panic!("live tests need root: {error:#}"))
+}
+
+/// An object that bpftool has loaded, programs and maps pinned in a directory of their own, until
+/// it is dropped.
+pub(crate) struct Pinned {
+    directory: PathBuf,
+    mounted: Option<PathBuf>,
+}
+
+impl Pinned {
+    pub(crate) fn load(object: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tcpguard-test-{}-{number}", process::id());
+        let (parent, mounted) = if is_bpffs("/sys/fs/bpf") {
+            (PathBuf::from("/sys/fs/bpf"), None)
+        } else {
+            let parent = env::temp_dir().join(&name);
+            fs::create_dir(&parent).unwrap();
+            stdout(
+                Command::new("mount")
+                    .args(["-t", "bpf", "bpf"])
+                    .arg(&parent),
+            );
+            (parent.clone(), Some(parent))
+        };
+        let pinned = Self {
+            directory: parent.join(name),
+            mounted,
+        };
+        let mut load = Command::new("bpftool");
+        load.args(["prog", "loadall", object])
+            .arg(&pinned.directory);
+        stdout(load.arg("pinmaps").arg(&pinned.directory));
+        pinned
+    }
+
+    /// Where a program or a map is pinned.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // A test that failed before may have left nothing to remove.
+        let _ = fs::remove_dir_all(&self.directory);
+        if let Some(mounted) = &self.mounted {
+            let _ = Command::new("umount").arg(mounted).status();
+            let _ = fs::remove_dir(mounted);
+        }
+    }
+}
+
+fn is_bpffs(directory: &str) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    mounts.lines().any(|line| {
+        let mut fields = line.split(' ').skip(1);
+        (fields.next(), fields.next()) == (Some(directory), Some("bpf"))
+    })
 }
