@@ -25,6 +25,7 @@ use tcpguard_common::{
 
 const README: &str = "README.md";
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
+const CRATES: [&str; 4] = ["tcpguard", "tcpguard-common", "tcpguard-ebpf", "xtask"];
 
 /// A frame that is dropped for a reason, and how a reader is told of it.
 struct Example {
@@ -158,20 +159,32 @@ fn every_reason_that_needs_no_memory_has_an_example() {
     }
 }
 
-/// Words in backquotes that look like a source file's path must be one.
+/// Words in backquotes that look like the path of a source file or like the name of a test are one.
 #[test]
-fn every_file_that_is_named_exists() {
+fn files_and_tests_that_are_named_exist() {
+    let mut files = Vec::new();
+    for part in CRATES {
+        sources(&root().join(part), &mut files);
+    }
+    let code: String = files
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
     for document in [README, ARCHITECTURE] {
         let text = read(document);
-        let paths = text
+        let words = text
             .lines()
-            .flat_map(|line| line.split('`').skip(1).step_by(2))
-            .filter(|word| {
-                let is_source = Path::new(word).extension().is_some_and(|it| it == "rs");
-                word.contains('/') && is_source
-            });
-        for path in paths {
-            assert!(root().join(path).exists(), "{document} names {path}");
+            .flat_map(|line| line.split('`').skip(1).step_by(2));
+        for word in words {
+            let is_source = Path::new(word).extension().is_some_and(|it| it == "rs");
+            if is_source && word.contains('/') {
+                assert!(root().join(word).exists(), "{document} names {word}");
+            }
+            let is_sentence = word.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
+            if is_sentence && word.matches('_').count() > 3 {
+                let function = format!("fn {word}(");
+                assert!(code.contains(&function), "{document} names {word}");
+            }
         }
     }
 }
@@ -209,7 +222,7 @@ fn reasons() -> String {
 fn unsafe_files() -> String {
     let mut table = "| file | why |\n|---|---|\n".to_owned();
     let mut files = Vec::new();
-    for part in ["tcpguard", "tcpguard-common", "tcpguard-ebpf", "xtask"] {
+    for part in CRATES {
         sources(&root().join(part).join("src"), &mut files);
     }
     files.sort();
