@@ -6,6 +6,15 @@
 //!            +-> Bypass (passes, counted) or Reason (broken)
 //! ```
 //!
+//! ```
+//! use tcpguard_common::{cursor::SliceCursor, judge::judge, parse::Link};
+//!
+//! let arp = [&[0xff; 12][..], &[0x08, 0x06, 0, 1]].concat();
+//! let outcome = judge(&mut SliceCursor::new(&arp), Link::Ethernet);
+//! assert_eq!(outcome.verdict.cause(), "not-ip");
+//! assert!(!outcome.verdict.is_drop());
+//! ```
+//!
 //! Everything here is pure: no I/O, no clock, no allocation, no map. The kernel programs and the
 //! host tools call the same functions, so `tcpguard replay` decides as the kernel does. Modules are
 //! listed in reading order.

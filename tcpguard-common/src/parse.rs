@@ -1,7 +1,11 @@
 //! From a frame to a [`Segment`], or to the reason why there is none.
 //!
-//! Nothing walks around the filter unseen: every dead end has a verdict of its own. Only frames that are TCP beyond doubt are found broken; what is not ours
-//! passes to the stack, which checks it again.
+//! Nothing walks around the filter unseen: every dead end has a verdict of its own. What is not ours
+//! passes to the stack, which checks it again. Found broken are TCP segments, and frames that end
+//! inside of their IP header, which no stack takes.
+//!
+//! LIMIT: what is inside of a tunnel is not looked at, and neither is TCP behind more VLAN tags or
+//! IPv6 extension headers than are walked. Such frames pass, counted by cause.
 #![expect(
     clippy::cast_possible_truncation,
     reason = "no header chain is longer than 64 KiB"

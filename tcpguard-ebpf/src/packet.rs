@@ -101,8 +101,10 @@ impl<'a, B: Buffer> Packet<'a, B> {
         }
     }
 
-    /// Octets of a frame that gave a segment: to find its length, the parser has asked for what lies
-    /// beyond if anything does.
+    /// Octets of a frame that gave a segment: to find the packet's length, the parser has asked for
+    /// what lies beyond if the packet reaches there.
+    ///
+    /// LIMIT: padding behind a packet that ends in the first buffer is not counted.
     #[inline(always)]
     pub(crate) fn octets_of_segment(&self) -> u32 {
         linear(self.buffer) + self.beyond
