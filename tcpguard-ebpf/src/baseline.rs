@@ -2,6 +2,12 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::inline_always,
+    clippy::needless_pass_by_value,
+    reason = "as in the guard"
+)]
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use tcpguard_common::{
@@ -15,13 +21,13 @@ mod packet;
 
 /// Drops without a look: what the loop around a program costs.
 #[xdp(frags)]
-pub fn bare_drop(_ctx: XdpContext) -> u32 {
+fn bare_drop(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_DROP
 }
 
 /// Parses and drops: no flag check, no counter.
 #[xdp(frags)]
-pub fn parse_drop(ctx: XdpContext) -> u32 {
+fn parse_drop(ctx: XdpContext) -> u32 {
     let mut segment = Segment::EMPTY;
     let parsed = parse(&mut packet::Packet::new(&ctx), Link::Ethernet, &mut segment);
     // The test keeps the parser alive; no segment is all ones.

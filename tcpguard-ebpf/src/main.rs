@@ -5,6 +5,13 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::inline_always,
+    clippy::needless_pass_by_value,
+    reason = "frames are shorter than 4 GiB, the verifier carries packet bounds only within one \
+              function, and a hook is given its context by value"
+)]
 
 mod config;
 mod maps;
@@ -28,7 +35,7 @@ use crate::{
 
 /// What arrives at a guarded interface.
 #[xdp(frags)]
-pub fn tcpguard_ingress(ctx: XdpContext) -> u32 {
+fn tcpguard_ingress(ctx: XdpContext) -> u32 {
     if guard(&ctx, Hook::Ingress, config::ingress_policy).is_drop() {
         xdp_action::XDP_DROP
     } else {
@@ -41,7 +48,7 @@ pub fn tcpguard_ingress(ctx: XdpContext) -> u32 {
 /// `TC_ACT_UNSPEC`, which is `TCX_NEXT`, lets the programs after ours run; `TC_ACT_OK` would end
 /// the chain (`tcx_run` in the kernel's net/core/dev.c).
 #[classifier]
-pub fn tcpguard_egress(ctx: TcContext) -> i32 {
+fn tcpguard_egress(ctx: TcContext) -> i32 {
     if config::judged_on_arrival(&ctx) {
         return TC_ACT_UNSPEC;
     }

@@ -177,7 +177,7 @@ impl<const N: usize> PacketView<N> {
             assert!(
                 AT + size_of::<T>() <= N,
                 "the field lies outside of its header"
-            )
+            );
         };
         // SAFETY: `position + N <= end` was tested in `take`, and `AT + size_of::<T>() <= N` above;
         // the verifier proves it again at load time.
