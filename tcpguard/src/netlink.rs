@@ -112,11 +112,19 @@ fn interface(link: &LinkMessage) -> Option<Interface> {
     xdp_programs.sort_unstable();
     xdp_programs.dedup();
     let layer = link.header.link_layer_type;
-    Some(Interface { index: link.header.index, name: name?, layer, xdp_programs })
+    Some(Interface {
+        index: link.header.index,
+        name: name?,
+        layer,
+        xdp_programs,
+    })
 }
 
 /// The number of an attached program, in whatever mode it is attached.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the enum of the library is not exhaustive")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enum of the library is not exhaustive"
+)]
 fn program_id(attribute: &LinkXdp) -> Option<u32> {
     match attribute {
         LinkXdp::ProgId(id)

@@ -31,7 +31,8 @@ pub fn open(config: &Config, log: Log) -> Result<Ebpf, aya::EbpfError> {
     let slots = (config.interface_count as usize).max(1) * abi::HOOKS;
     let slots = u32::try_from(slots).unwrap_or(u32::MAX);
     EbpfLoader::new()
-        // The programs need no relocation against the kernel's types, so its BTF is not read.
+        // The programs need no relocation against the kernel's types. aya has read and parsed them
+        // by now all the same, which is the peak of this process's memory, and drops them here.
         .btf(None)
         .override_global(abi::CONFIG, config, true)
         .override_global(aya_log::LEVEL, &log.level(), true)

@@ -84,7 +84,10 @@ fn targets(names: &[String]) -> Result<Vec<Target>, AttachError> {
 }
 
 /// What the frames of an interface begin with.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the enum of the library is not exhaustive")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enum of the library is not exhaustive"
+)]
 fn link(interface: &Interface) -> Result<Link, AttachError> {
     match interface.layer {
         LinkLayerType::Ether | LinkLayerType::Loopback => Ok(Link::Ethernet),
