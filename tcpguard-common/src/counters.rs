@@ -69,7 +69,7 @@ impl Counters {
 
     /// Counts what was decided about a frame of `octets` octets.
     pub fn count(&mut self, outcome: &Outcome, octets: u32) {
-        match outcome.segment() {
+        match &outcome.segment {
             Some(segment) => self.count_segment(outcome.verdict, segment, octets),
             None => self.count_frame(outcome.verdict, octets),
         }

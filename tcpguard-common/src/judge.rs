@@ -14,27 +14,12 @@ use crate::{
 pub struct Outcome {
     /// The fate of the frame.
     pub verdict: Verdict,
-    // Not an `Option`, for the reason that `Verdict` is not an enum.
-    has_segment: bool,
-    segment: Segment,
-}
-
-impl Outcome {
     /// What was judged; `None` if the frame gave no segment.
-    #[inline(always)]
-    #[must_use]
-    pub const fn segment(&self) -> Option<&Segment> {
-        if self.has_segment {
-            Some(&self.segment)
-        } else {
-            None
-        }
-    }
+    pub segment: Option<Segment>,
 }
 
 impl Outcome {
     /// What the policy makes of it. A verdict without a reason is none of its business.
-    #[inline(always)]
     pub const fn under(self, policy: &Policy) -> Self {
         Self {
             verdict: policy.apply(self.verdict),
@@ -44,24 +29,24 @@ impl Outcome {
 }
 
 /// Reads a frame and decides about it, as if every check dropped.
-#[inline(always)]
+///
+/// The kernel programs take the same two steps one by one, because the verifier wants their results
+/// in registers.
 pub fn judge<C: Cursor>(cursor: &mut C, link: Link) -> Outcome {
     let mut segment = Segment::EMPTY;
     match parse(cursor, link, &mut segment) {
         Ok(()) => Outcome {
             verdict: judge_segment(&segment),
-            has_segment: true,
-            segment,
+            segment: Some(segment),
         },
         Err(verdict) => Outcome {
             verdict,
-            has_segment: false,
-            segment,
+            segment: None,
         },
     }
 }
 
-/// Decides about one segment by what stands in it alone.
+/// Decides about one segment by what stands in it alone, as if every check dropped.
 ///
 /// An illegal one gets no further: it touches no connection and refreshes no timer.
 #[inline(always)]

@@ -20,7 +20,7 @@ fn every_vector_gets_its_verdict_and_its_segment() {
             &mut SliceCursor::captured(&vector.frame, vector.wire_len),
             vector.link,
         );
-        let got = (outcome.verdict, outcome.segment().map(Fields::from));
+        let got = (outcome.verdict, outcome.segment.as_ref().map(Fields::from));
         if got != (vector.verdict, vector.segment) {
             let right = (vector.verdict, vector.segment);
             wrong.push(format!(

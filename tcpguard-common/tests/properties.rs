@@ -120,7 +120,7 @@ fn what_lies_behind_a_frame_is_not_read() {
             let alone = judge(&mut SliceCursor::new(&octets), link(*raw));
             let surrounded = judge(&mut SliceCursor::new(&memory[..octets.len()]), link(*raw));
             assert_eq!(alone.verdict, surrounded.verdict);
-            assert_eq!(alone.segment(), surrounded.segment());
+            assert_eq!(alone.segment, surrounded.segment);
         });
 }
 
@@ -138,7 +138,7 @@ fn a_cut_frame_is_never_found_other_than_the_whole_one() {
                 link(*raw),
             );
             // It may be passed for want of headers, and else it is the same.
-            let same = cut.verdict == whole.verdict && cut.segment() == whole.segment();
+            let same = cut.verdict == whole.verdict && cut.segment == whole.segment;
             assert!(
                 same || cut.verdict.cause() == "unreadable",
                 "{whole:?} {cut:?}"
@@ -165,7 +165,7 @@ fn a_segment_is_read_as_it_was_written() {
     bolero::check!().with_type().for_each(|content: &Content| {
         let frame = content.frame();
         let outcome = judged(&frame);
-        let segment = outcome.segment().expect("a crafted frame gives a segment");
+        let segment = outcome.segment.expect("a crafted frame gives a segment");
         assert_eq!((segment.source_port, segment.destination_port), frame.ports);
         assert_eq!((segment.seq.0, segment.ack.0), (frame.seq, frame.ack));
         assert_eq!((segment.window, segment.flags), (frame.window, frame.flags));
@@ -203,7 +203,7 @@ fn a_frame_is_counted_in_one_cell() {
                 counters.cells.iter().map(|cell| cell.packets).sum::<u64>(),
                 1
             );
-            let segments = u64::from(outcome.segment().is_some());
+            let segments = u64::from(outcome.segment.is_some());
             assert_eq!(counters.flags.iter().sum::<u64>(), segments);
         });
 }

@@ -29,7 +29,11 @@ fn bare_drop(_ctx: XdpContext) -> u32 {
 #[xdp(frags)]
 fn parse_drop(ctx: XdpContext) -> u32 {
     let mut segment = Segment::EMPTY;
-    let parsed = parse(&mut packet::Packet::new(&ctx), Link::Ethernet, &mut segment);
+    let parsed = parse(
+        &mut packet::Packet::whole(&ctx),
+        Link::Ethernet,
+        &mut segment,
+    );
     // The test keeps the parser alive; no segment is all ones.
     if parsed.is_ok() && segment.seq.0 & segment.ack.0 & segment.payload_len == u32::MAX {
         return xdp_action::XDP_ABORTED;

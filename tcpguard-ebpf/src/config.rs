@@ -11,7 +11,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use tcpguard_common::{
-    abi::{Config, Interface, MAX_INTERFACES},
+    abi::{Config, Hook, Interface, MAX_INTERFACES},
     parse::Link,
     policy::Policy,
 };
@@ -28,13 +28,18 @@ macro_rules! constant {
     };
 }
 
-/// A context that knows its interface.
-pub(crate) trait OnInterface {
+/// The context of a hook of an interface.
+pub(crate) trait Hooked {
+    /// Which hook it is.
+    const HOOK: Hook;
+
     /// The kernel's number of the interface of this hook.
     fn interface_index(&self) -> u32;
 }
 
-impl OnInterface for XdpContext {
+impl Hooked for XdpContext {
+    const HOOK: Hook = Hook::Ingress;
+
     #[inline(always)]
     fn interface_index(&self) -> u32 {
         // SAFETY: the context is valid for the run of the program.
@@ -42,7 +47,9 @@ impl OnInterface for XdpContext {
     }
 }
 
-impl OnInterface for TcContext {
+impl Hooked for TcContext {
+    const HOOK: Hook = Hook::Egress;
+
     #[inline(always)]
     fn interface_index(&self) -> u32 {
         // SAFETY: the context is valid for the run of the program.
@@ -52,7 +59,7 @@ impl OnInterface for TcContext {
 
 /// The counter slot of this hook's interface, and what its frames begin with.
 #[inline(always)]
-pub(crate) fn interface(ctx: &impl OnInterface) -> (usize, Link) {
+pub(crate) fn interface(ctx: &impl Hooked) -> (usize, Link) {
     // With one interface there is nothing to look up: the program is attached nowhere else.
     if constant!(interface_count) <= 1 {
         return (0, link(0));
@@ -71,14 +78,13 @@ pub(crate) fn judged_on_arrival(ctx: &TcContext) -> bool {
     arrived_by != 0 && slot_of(arrived_by).is_some()
 }
 
+/// What a hook enforces.
 #[inline(always)]
-pub(crate) fn ingress_policy() -> Policy {
-    constant!(ingress)
-}
-
-#[inline(always)]
-pub(crate) fn egress_policy() -> Policy {
-    constant!(egress)
+pub(crate) fn policy<C: Hooked>() -> Policy {
+    match C::HOOK {
+        Hook::Ingress => constant!(ingress),
+        Hook::Egress => constant!(egress),
+    }
 }
 
 /// What is written down about single frames, a [`Transcript`](tcpguard_common::abi::Transcript).

@@ -24,10 +24,10 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use tcpguard_common::{abi::Hook, judge::judge, policy::Policy, verdict::Verdict};
+use tcpguard_common::{judge::judge_segment, parse::parse, segment::Segment, verdict::Verdict};
 
 use crate::{
-    config::OnInterface,
+    config::Hooked,
     packet::{Buffer, Packet},
     report::Place,
     transcript::Transcribe,
@@ -36,7 +36,7 @@ use crate::{
 /// What arrives at a guarded interface.
 #[xdp(frags)]
 fn tcpguard_ingress(ctx: XdpContext) -> u32 {
-    if guard(&ctx, Hook::Ingress, config::ingress_policy).is_drop() {
+    if guard(&ctx).is_drop() {
         xdp_action::XDP_DROP
     } else {
         xdp_action::XDP_PASS
@@ -53,34 +53,49 @@ fn tcpguard_egress(ctx: TcContext) -> i32 {
         return TC_ACT_UNSPEC;
     }
     packet::pull_headers(&ctx);
-    if guard(&ctx, Hook::Egress, config::egress_policy).is_drop() {
+    if guard(&ctx).is_drop() {
         TC_ACT_SHOT
     } else {
         TC_ACT_UNSPEC
     }
 }
 
-/// Judges a frame under a policy, which is only read if the frame is objected to, and counts it.
+/// Judges a frame and counts it.
+///
+/// The first look takes the frame for a segment in one buffer, as nearly all are, and asks the
+/// kernel nothing. Whatever else it is, is found by a second look, apart from this path: so here all
+/// exits of the parser are one, and no helper call between them takes the registers.
 #[inline(always)]
-fn guard<C>(ctx: &C, hook: Hook, policy: fn() -> Policy) -> Verdict
-where
-    C: Buffer + OnInterface + Transcribe,
-{
-    let (slot, link) = config::interface(ctx);
-    let place = Place::new(slot, hook, link);
-    let mut packet = Packet::new(ctx);
-    let outcome = judge(&mut packet, link);
-    let Some(segment) = outcome.segment() else {
-        let verdict = policy().apply(outcome.verdict);
-        report::frame(ctx, place, verdict);
-        return verdict;
-    };
-    let mut verdict = outcome.verdict;
-    if verdict.is_drop() {
-        verdict = policy().apply(verdict);
+fn guard<C: Buffer + Hooked + Transcribe>(ctx: &C) -> Verdict {
+    let place = Place::of(ctx);
+    let mut segment = Segment::EMPTY;
+    if parse(&mut Packet::first_buffer(ctx), place.link, &mut segment).is_err() {
+        return look_again(ctx, place);
     }
-    report::segment(&packet, place, verdict, segment);
+    let mut verdict = judge_segment(&segment);
+    if verdict.is_drop() {
+        verdict = config::policy::<C>().apply(verdict);
+    }
+    report::segment(ctx, place, verdict, &segment, packet::linear(ctx));
     verdict
+}
+
+/// Judges and counts a frame that is no segment in one buffer.
+#[inline(never)]
+fn look_again<C: Buffer + Hooked + Transcribe>(ctx: &C, place: Place) -> Verdict {
+    let mut segment = Segment::EMPTY;
+    match parse(&mut Packet::whole(ctx), place.link, &mut segment) {
+        Ok(()) => {
+            let verdict = config::policy::<C>().apply(judge_segment(&segment));
+            report::segment(ctx, place, verdict, &segment, ctx.octets());
+            verdict
+        }
+        Err(verdict) => {
+            let verdict = config::policy::<C>().apply(verdict);
+            report::frame(ctx, place, verdict, ctx.octets());
+            verdict
+        }
+    }
 }
 
 /// A reachable panic would make the verifier refuse the program: a proof that there is none.

@@ -81,33 +81,35 @@ pub(crate) fn pull_headers(ctx: &TcContext) {
 /// Addresses are kept as integers: the verifier follows the packet pointers in them, and proves each
 /// read by the comparison with `end` that comes before it.
 pub(crate) struct Packet<'a, B> {
-    pub(crate) buffer: &'a B,
+    buffer: &'a B,
     position: usize,
     end: usize,
-    /// Octets behind `end`, as far as anybody asked: asking the kernel costs more than all of the
+    /// Whether the kernel is asked for what lies behind `end`: that costs more than all of the
     /// counting, and nearly every frame lies in one buffer.
-    beyond: u32,
+    asks: bool,
 }
 
 impl<'a, B: Buffer> Packet<'a, B> {
-    /// At the frame's first octet.
+    /// At the first octet of a frame of which only the linear part is there.
     #[inline(always)]
-    pub(crate) fn new(buffer: &'a B) -> Self {
+    pub(crate) fn first_buffer(buffer: &'a B) -> Self {
+        Self::new(buffer, false)
+    }
+
+    /// At the first octet of a frame that may go on behind its linear part.
+    #[inline(always)]
+    pub(crate) fn whole(buffer: &'a B) -> Self {
+        Self::new(buffer, true)
+    }
+
+    #[inline(always)]
+    fn new(buffer: &'a B, asks: bool) -> Self {
         Self {
             buffer,
             position: buffer.start(),
             end: buffer.end(),
-            beyond: 0,
+            asks,
         }
-    }
-
-    /// Octets of a frame that gave a segment: to find the packet's length, the parser has asked for
-    /// what lies beyond if the packet reaches there.
-    ///
-    /// LIMIT: padding behind a packet that ends in the first buffer is not counted.
-    #[inline(always)]
-    pub(crate) fn octets_of_segment(&self) -> u32 {
-        linear(self.buffer) + self.beyond
     }
 }
 
@@ -141,8 +143,11 @@ impl<B: Buffer> Cursor for Packet<'_, B> {
 
     #[inline(always)]
     fn beyond(&mut self) -> u32 {
-        self.beyond = self.buffer.octets() - linear(self.buffer);
-        self.beyond
+        if self.asks {
+            self.buffer.octets() - linear(self.buffer)
+        } else {
+            0
+        }
     }
 }
 

@@ -1,16 +1,12 @@
 //! Counting.
 
 use tcpguard_common::{
-    abi::{Hook, counter_index},
-    counters::Counters,
-    parse::Link,
-    segment::Segment,
-    verdict::Verdict,
+    abi::counter_index, counters::Counters, parse::Link, segment::Segment, verdict::Verdict,
 };
 
 use crate::{
+    config::{self, Hooked},
     maps::COUNTERS,
-    packet::{Buffer, Packet},
     transcript::{self, Transcribe},
 };
 
@@ -20,41 +16,43 @@ use crate::{
 pub(crate) struct Place {
     /// Into the counters.
     index: usize,
-    link: Link,
+    pub(crate) link: Link,
 }
 
 impl Place {
+    /// Where the frames of this hook and interface are counted.
     #[inline(always)]
-    pub(crate) const fn new(slot: usize, hook: Hook, link: Link) -> Self {
+    pub(crate) fn of<C: Hooked>(ctx: &C) -> Self {
+        let (slot, link) = config::interface(ctx);
         Self {
-            index: counter_index(slot, hook),
+            index: counter_index(slot, C::HOOK),
             link,
         }
     }
 }
 
-/// Counts a segment.
+/// Counts a segment in a frame of `octets` octets.
 #[inline(always)]
-pub(crate) fn segment<C>(packet: &Packet<'_, C>, place: Place, verdict: Verdict, segment: &Segment)
-where
-    C: Buffer + Transcribe,
-{
+pub(crate) fn segment(
+    ctx: &impl Transcribe,
+    place: Place,
+    verdict: Verdict,
+    segment: &Segment,
+    octets: u32,
+) {
     if let Some(counters) = counters(place) {
-        counters.count_segment(verdict, segment, packet.octets_of_segment());
+        counters.count_segment(verdict, segment, octets);
     }
-    transcript::write(packet.buffer, place.link, verdict);
+    transcript::write(ctx, place.link, verdict);
 }
 
-/// Counts a frame that gave no segment.
-///
-/// Apart from the path of segments, or each of the parser's exits would set to zero, one by one, all
-/// that only a segment has: that costs as much as the counting.
-#[inline(never)]
-pub(crate) fn frame<C: Buffer + Transcribe>(buffer: &C, place: Place, verdict: Verdict) {
+/// Counts a frame of `octets` octets that gave no segment.
+#[inline(always)]
+pub(crate) fn frame(ctx: &impl Transcribe, place: Place, verdict: Verdict, octets: u32) {
     if let Some(counters) = counters(place) {
-        counters.count_frame(verdict, buffer.octets());
+        counters.count_frame(verdict, octets);
     }
-    transcript::write(buffer, place.link, verdict);
+    transcript::write(ctx, place.link, verdict);
 }
 
 #[inline(always)]

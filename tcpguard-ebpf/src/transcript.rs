@@ -96,7 +96,7 @@ fn transcribe(ctx: &impl Buffer, raw_ip: u32, cell: u32) -> u32 {
         Link::RawIp
     };
     let mut segment = Segment::EMPTY;
-    let parsed = parse(&mut Packet::new(ctx), link, &mut segment).is_ok();
+    let parsed = parse(&mut Packet::whole(ctx), link, &mut segment).is_ok();
     match config::transcript() {
         ADJUDICATE => adjudicate(verdict, parsed.then_some(&segment)),
         LOG if verdict.reason().is_some() => {

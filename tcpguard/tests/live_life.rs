@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Process, TCPGUARD, assert_clean, attached, cable, eventually, json, ours};
+use common::{Process, TCPGUARD, assert_clean, attached, cable, eventually, ours};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tcpguard_common::{craft::TcpFrame, flags::TcpFlags};
@@ -57,14 +57,18 @@ fn held(process: &Process) -> BTreeSet<(&'static str, u64)> {
     held
 }
 
-/// Which numbers of a kind are in use.
-fn in_use(kind: &str) -> BTreeSet<u64> {
-    let listed = json(Command::new("bpftool").args(["--json", kind, "list"]));
-    let listed = listed.as_array().unwrap();
-    listed
-        .iter()
-        .filter_map(|entry| entry["id"].as_u64())
-        .collect()
+/// Which numbers of a kind are in use; `None` if one of them went away while bpftool was listing.
+fn in_use(kind: &str) -> Option<BTreeSet<u64>> {
+    let listing = Command::new("bpftool")
+        .args(["--json", kind, "list"])
+        .output()
+        .expect("bpftool runs");
+    if !listing.status.success() {
+        return None;
+    }
+    let listed: Value = serde_json::from_slice(&listing.stdout).expect("bpftool gives JSON");
+    let numbers = listed.as_array().unwrap().iter();
+    Some(numbers.filter_map(|entry| entry["id"].as_u64()).collect())
 }
 
 fn assert_all_gone(held: &BTreeSet<(&'static str, u64)>) {
@@ -73,7 +77,7 @@ fn assert_all_gone(held: &BTreeSet<(&'static str, u64)>) {
         let left = |kind| {
             let of_kind = held.iter().filter(move |(of, _)| *of == kind);
             let ids: BTreeSet<_> = of_kind.map(|(_, id)| *id).collect();
-            !ids.is_disjoint(&in_use(kind))
+            in_use(kind).is_none_or(|in_use| !ids.is_disjoint(&in_use))
         };
         (!["link", "prog", "map"].into_iter().any(left)).then_some(())
     });

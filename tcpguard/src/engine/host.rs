@@ -26,7 +26,7 @@ impl HostEngine {
     pub(super) fn decide(&mut self, frame: &Frame<'_>) -> Adjudication {
         let outcome = judge(&mut frame.cursor(), frame.link).under(&self.policy);
         self.counters.count(&outcome, frame.wire_len);
-        Adjudication::new(outcome.verdict, outcome.segment())
+        Adjudication::new(outcome.verdict, outcome.segment.as_ref())
     }
 
     /// Everything that was counted.
