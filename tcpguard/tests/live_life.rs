@@ -62,11 +62,11 @@ fn in_use(kind: &str) -> Option<BTreeSet<u64>> {
     let listing = Command::new("bpftool")
         .args(["--json", kind, "list"])
         .output()
-        .expect("bpftool runs");
+        .unwrap();
     if !listing.status.success() {
         return None;
     }
-    let listed: Value = serde_json::from_slice(&listing.stdout).expect("bpftool gives JSON");
+    let listed: Value = serde_json::from_slice(&listing.stdout).unwrap();
     let numbers = listed.as_array().unwrap().iter();
     Some(numbers.filter_map(|entry| entry["id"].as_u64()).collect())
 }
