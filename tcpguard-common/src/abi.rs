@@ -1,9 +1,18 @@
 //! What the kernel programs and the loader agree on: names, shapes, sizes.
 
-use crate::{counters::Counters, parse::Link, policy::Policy, segment::Segment, verdict::Verdict};
+use crate::{
+    conn::{seen::Seen, time::Ticks},
+    counters::{Counters, Events},
+    flow::{FlowKey4, FlowKey6},
+    parse::Link,
+    policy::Policy,
+    segment::Segment,
+    table::key::Seed,
+    verdict::Verdict,
+};
 
 /// Raised with every change to a type or a name in this file or to a type that it uses.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// The XDP program.
 pub const INGRESS_PROGRAM: &str = "tcpguard_ingress";
@@ -15,6 +24,14 @@ pub const CONFIG: &str = "CONFIG";
 pub const COUNTERS: &str = "COUNTERS";
 /// Array of one [`Adjudication`], written under [`Transcript::Adjudicate`].
 pub const ADJUDICATION: &str = "ADJUDICATION";
+/// Array of one [`Ticks`]: the moment of a replay, which has no other clock.
+pub const CLOCK: &str = "CLOCK";
+/// Per-CPU array of one [`Events`].
+pub const EVENTS: &str = "EVENTS";
+/// Array of [`crate::table::Set`] of IPv4 connections.
+pub const FLOWS4: &str = "FLOWS4";
+/// Array of [`crate::table::Set`] of IPv6 connections.
+pub const FLOWS6: &str = "FLOWS6";
 
 /// Interfaces that one guard can hold.
 pub const MAX_INTERFACES: usize = 32;
@@ -87,22 +104,56 @@ pub struct Config {
     /// How many of `interfaces` are in use. With none, every frame is taken for Ethernet and counted
     /// in slot 0, so that the object works as it is when another loader loads it.
     pub interface_count: u32,
+    /// Whether connections are tracked, 0 or 1.
+    pub tracking: u32,
+    /// On whose word arriving segments are seen, a [`Voice`](crate::conn::seen::Voice): 0, or 2 where the other direction is
+    /// never seen.
+    pub voice: u32,
+    /// From when on connections are learned that were there before.
+    pub learn_from: Ticks,
+    /// For how many ticks; `u32::MAX` never ends.
+    pub learn_for: u32,
+    /// Sets of [`FLOWS4`] and of [`FLOWS6`].
+    pub sets: [u32; 2],
+    /// What [`Ticks::from_jiffies`] multiplies with.
+    pub per_jiffy: u64,
+    /// Of the flow tables' hash.
+    pub seed: Seed,
     /// The guarded interfaces.
     pub interfaces: [Interface; MAX_INTERFACES],
 }
 
 impl Config {
-    /// Enforces everything that arrives, on whatever interface.
+    /// Enforces everything that arrives, on whatever interface, by what stands in a segment alone.
     pub const DEFAULT: Self = Self {
         ingress: Policy::ENFORCE,
         egress: Policy::OBSERVE,
         transcript: Transcript::Off as u32,
         interface_count: 0,
+        tracking: 0,
+        voice: 0,
+        learn_from: Ticks(0),
+        learn_for: 0,
+        sets: [1, 1],
+        per_jiffy: Ticks::per_jiffy(250),
+        seed: [0, 0],
         interfaces: [Interface {
             index: 0,
             raw_ip: 0,
         }; MAX_INTERFACES],
     };
+}
+
+/// What the kernel programs ask their own tracking functions, which the verifier checks by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Question<K> {
+    /// Of the connection.
+    pub key: K,
+    /// The [`Way`](crate::flow::Way) of the segment.
+    pub way: u32,
+    /// The segment.
+    pub seen: Seen,
 }
 
 /// One judgement as the kernel made it, for the host to read.
@@ -123,12 +174,14 @@ pub struct Adjudication {
     pub ack: u32,
     /// Payload in octets.
     pub payload_len: u32,
+    /// [`Ruling::bits`](crate::conn::ruling::Ruling::bits); 0 of a frame that the tracker did not see.
+    pub ruling: u32,
 }
 
 impl Adjudication {
     /// The judgement as it crosses to the host.
     #[must_use]
-    pub fn new(verdict: Verdict, segment: Option<&Segment>) -> Self {
+    pub fn new(verdict: Verdict, segment: Option<&Segment>, ruling: u32) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "there are fewer than 256 cells"
@@ -147,6 +200,7 @@ impl Adjudication {
                 seq: segment.seq.0,
                 ack: segment.ack.0,
                 payload_len: segment.payload_len,
+                ruling,
             },
         }
     }
@@ -154,9 +208,13 @@ impl Adjudication {
 
 const _: () = assert!(Verdict::CELLS < 256);
 const _: () = assert!(size_of::<Policy>() == 16);
-const _: () = assert!(size_of::<Config>() == 40 + 8 * MAX_INTERFACES);
+const _: () = assert!(size_of::<Config>() == 88 + 8 * MAX_INTERFACES);
 const _: () = assert!(core::mem::offset_of!(Config, transcript) == 32);
-const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 40);
-const _: () = assert!(size_of::<Adjudication>() == 20);
+const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 64);
+const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 88);
+const _: () = assert!(size_of::<Adjudication>() == 24);
+const _: () = assert!(size_of::<Events>() == 8 * 103);
+const _: () = assert!(size_of::<Question<FlowKey4>>() == 44);
+const _: () = assert!(size_of::<Question<FlowKey6>>() == 68);
 // 32 KiB is the most that a per-CPU value may have (PCPU_MIN_UNIT_SIZE).
 const _: () = assert!(size_of::<Counters>() == 16 * Verdict::CELLS + 8 * 512);

@@ -1,6 +1,7 @@
 //! What is counted, once for each frame: the same code counts in the kernel and on the host.
 
 use crate::{
+    conn::{ruling::Ruling, state::State},
     flags::TcpFlags,
     judge::Outcome,
     segment::Segment,
@@ -37,6 +38,55 @@ pub struct Counters {
     pub cells: [Tally; Verdict::CELLS],
     /// TCP segments by the nine bits of their flag set.
     pub flags: [u64; TcpFlags::SETS],
+}
+
+/// What happened to connections, counted on one CPU for all hooks and interfaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Events {
+    /// Changes of state, by the numbers of the state before and after; 0 is none.
+    pub transitions: [[u64; State::COUNT + 1]; State::COUNT + 1],
+    /// Connections taken over in their middle.
+    pub adopted: u64,
+    /// Directions that were re-anchored because the tracker could not be sure.
+    pub resync: u64,
+    /// Segments that passed without being remembered, because the table had no room.
+    pub table_full: u64,
+}
+
+impl Events {
+    /// Nothing counted yet.
+    pub const ZERO: Self = Self {
+        transitions: [[0; State::COUNT + 1]; State::COUNT + 1],
+        adopted: 0,
+        resync: 0,
+        table_full: 0,
+    };
+
+    /// Counts what a ruling brought about.
+    #[inline(always)]
+    pub fn count(&mut self, ruling: Ruling) {
+        if ruling.before_number() != ruling.after_number() {
+            let from = self.transitions.get_mut(ruling.before_number());
+            if let Some(count) = from.and_then(|to| to.get_mut(ruling.after_number())) {
+                *count += 1;
+            }
+        }
+        self.adopted += u64::from(ruling.is_adopted());
+        self.resync += u64::from(ruling.is_resync());
+        self.table_full += u64::from(ruling.is_table_full());
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        let sums = self.transitions.iter_mut().flatten();
+        for (sum, part) in sums.zip(other.transitions.iter().flatten()) {
+            *sum += part;
+        }
+        self.adopted += other.adopted;
+        self.resync += other.resync;
+        self.table_full += other.table_full;
+    }
 }
 
 impl Counters {

@@ -21,6 +21,9 @@ pub trait Cursor {
     where
         Self: Sized;
 
+    /// Octets from the beginning of the frame to here.
+    fn offset(&self) -> u32;
+
     /// Octets from here to the end of what can be read.
     fn readable(&self) -> u32;
 
@@ -47,6 +50,8 @@ pub trait View<const N: usize>: Copy {
 #[derive(Clone, Copy, Debug)]
 pub struct SliceCursor<'a> {
     rest: &'a [u8],
+    /// Octets before `rest`.
+    offset: usize,
     /// Octets of the frame that are not in `rest` but were on the wire.
     cut: u32,
 }
@@ -63,6 +68,7 @@ impl<'a> SliceCursor<'a> {
     pub fn captured(frame: &'a [u8], wire_len: u32) -> Self {
         Self {
             rest: frame,
+            offset: 0,
             cut: wire_len.saturating_sub(octets(frame)),
         }
     }
@@ -74,15 +80,21 @@ impl<'a> Cursor for SliceCursor<'a> {
     fn take<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
         let (view, rest) = self.rest.split_first_chunk::<N>()?;
         self.rest = rest;
+        self.offset += N;
         Some(view)
     }
 
     fn skip(&mut self, octets: usize) {
         self.rest = self.rest.get(octets..).unwrap_or_default();
+        self.offset += octets;
     }
 
     fn fork(&self) -> Self {
         *self
+    }
+
+    fn offset(&self) -> u32 {
+        u32::try_from(self.offset).unwrap_or(u32::MAX)
     }
 
     fn readable(&self) -> u32 {

@@ -10,6 +10,7 @@ use crate::reason::Reason;
 
 /// The nine flags of a TCP header: the flag octet, and AE (formerly NS) as bit 8.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[repr(transparent)]
 pub struct TcpFlags(u16);
 
 impl TcpFlags {
@@ -101,6 +102,13 @@ impl TcpFlags {
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether any of `other` is set.
+    #[inline(always)]
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// The flags that say what a segment is: without PSH, ECE, CWR and AE. Below 64.

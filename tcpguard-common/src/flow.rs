@@ -27,7 +27,7 @@ impl Way {
 }
 
 /// Both ends of an IPv4 connection, twelve octets without padding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct FlowKey4 {
     /// Address of either end, the lower end first.
@@ -57,7 +57,7 @@ impl FlowKey4 {
 }
 
 /// Both ends of an IPv6 connection, 36 octets without padding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct FlowKey6 {
     /// Address of either end, the lower end first.

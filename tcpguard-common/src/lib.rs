@@ -43,6 +43,7 @@ pub mod judge;
 
 pub mod conn;
 pub mod flow;
+pub mod table;
 
 pub mod abi;
 pub mod counters;

@@ -13,6 +13,7 @@
 
 use crate::{
     cursor::Cursor,
+    flags::TcpFlags,
     reason::Reason,
     segment::{Addresses, Segment},
     verdict::{Bypass, Verdict},
@@ -265,8 +266,21 @@ fn tcp<C: Cursor>(cursor: &mut C, len: u32, segment: &mut Segment) -> Result<(),
     segment.window = header.window();
     segment.flags = header.flags();
     segment.payload_len = payload_len;
+    if has_wanted_options(header_len, segment.flags) {
+        segment.options_at = cursor.offset() as u16;
+        segment.options_len = (header_len - tcp::HEADER_LEN) as u8;
+    }
     if segment.source_port == 0 || segment.destination_port == 0 {
         return Err(Verdict::dropped(Reason::PortZero));
     }
     Ok(())
+}
+
+/// Whether there may be options that the tracker reads: the window scale of a SYN, or SACK blocks.
+/// Time stamps alone, which most segments carry, take twelve octets.
+#[inline(always)]
+const fn has_wanted_options(header_len: usize, flags: TcpFlags) -> bool {
+    const TIME_STAMPS: usize = 12;
+    header_len > tcp::HEADER_LEN + TIME_STAMPS
+        || (header_len > tcp::HEADER_LEN && flags.contains(TcpFlags::SYN))
 }

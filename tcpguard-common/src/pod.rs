@@ -8,7 +8,7 @@ use aya::Pod;
 
 use crate::{
     abi::{Adjudication, Config},
-    counters::Counters,
+    counters::{Counters, Events},
 };
 
 // SAFETY: `repr(C)`, integers and arrays of integers only, no padding (asserted in `abi`).
@@ -17,3 +17,5 @@ unsafe impl Pod for Config {}
 unsafe impl Pod for Counters {}
 // SAFETY: as above.
 unsafe impl Pod for Adjudication {}
+// SAFETY: as above.
+unsafe impl Pod for Events {}

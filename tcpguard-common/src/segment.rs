@@ -38,6 +38,10 @@ pub struct Segment {
     pub window: u16,
     /// The flags.
     pub flags: TcpFlags,
+    /// Where the options begin in the frame, in octets; 0 if there are none that the tracker reads.
+    pub options_at: u16,
+    /// How many octets of options there are, at most 40.
+    pub options_len: u8,
     /// Payload by the IP length, so Ethernet padding is not counted. Of a first fragment, the part
     /// that this fragment carries.
     pub payload_len: u32,
@@ -56,6 +60,8 @@ impl Segment {
         ack: SeqNum(0),
         window: 0,
         flags: TcpFlags::NULL,
+        options_at: 0,
+        options_len: 0,
         payload_len: 0,
     };
 

@@ -5,6 +5,7 @@
 /// Not `Ord`: of two numbers half the space apart neither is first, so "before" is a question about
 /// two numbers that are known to be near each other and never a total order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(transparent)]
 pub struct SeqNum(pub u32);
 
 impl SeqNum {
@@ -20,6 +21,13 @@ impl SeqNum {
     #[must_use]
     pub const fn since(self, earlier: Self) -> u32 {
         self.0.wrapping_sub(earlier.0)
+    }
+
+    /// Octets from `origin` to here, negative if this number lies before it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn offset_from(self, origin: Self) -> i64 {
+        self.0.wrapping_sub(origin.0).cast_signed() as i64
     }
 
     /// Whether this number lies before `other`, less than half the space away.

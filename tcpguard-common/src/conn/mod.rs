@@ -1,8 +1,223 @@
 //! A connection as seen from the middle of the path: two half-connections, one per direction.
 //!
-//! A segment writes only the half of its own direction, and the state is derived from both halves,
-//! never stored. So the ingress and the egress hook need no lock between them, and nothing can get
-//! out of step.
+//! Segments reach us late, twice, or not at all, so a state describes the *connection*, never an
+//! endpoint. A segment writes only the half of its own direction, and the state is derived from both
+//! halves, never stored; so the ingress and the egress hook need no lock between them, and nothing
+//! can get out of step.
+//!
+//! ```text
+//! entry?  no ->  admit: a SYN opens, all else is refused unless a witness knows the connection
+//!         yes -> track: is it of this host, or spoofed? -> rst | syn | syn_ack | ack, by state
+//! refused, and appealable -> appeal: what the witness says -> adopt
+//! ```
+//!
+//! Read first: RFC 9293 sections 3.5 to 3.10, RFC 5961, and the comments of the kernel's
+//! `net/netfilter/nf_conntrack_proto_tcp.c`. Nothing here does I/O, reads a clock or touches a map.
 
+pub mod entry;
 pub mod half;
+pub mod ruling;
+pub mod seen;
 pub mod state;
+pub mod time;
+pub mod witness;
+
+mod data;
+mod handshake;
+mod pair;
+mod reset;
+mod window;
+
+pub use self::pair::{Pair, is_live};
+use self::{
+    half::Marks,
+    ruling::Ruling,
+    seen::{Class, Seen},
+    state::State,
+    window::Fit,
+};
+use crate::{flags::TcpFlags, reason::Reason, verdict::Verdict};
+
+/// Decides about a segment of a connection that has an entry, and remembers what it said.
+///
+/// A segment that is dropped or ignored changes nothing.
+#[inline(always)]
+pub fn track(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
+    if is_plain(pair, seen) && pair.fit(seen) == Fit::Inside {
+        let scale = pair.me.scale;
+        window::advance(pair.me, seen, scale);
+        return Ruling::new(Verdict::ACCEPT)
+            .from(State::Established)
+            .to(State::Established)
+            .going(pair.direction());
+    }
+    track_rare(pair, seen)
+}
+
+/// Whether it is a segment without SYN, FIN and RST of a connection that is established and live,
+/// from whom this direction has been heard before: nearly all are.
+#[inline(always)]
+fn is_plain(pair: &Pair<'_>, seen: &Seen) -> bool {
+    const CHECKED: Marks = Marks::HEARD
+        .with(Marks::ACKED_SYN)
+        .with(Marks::FIN)
+        .with(Marks::RST)
+        .with(Marks::LOCAL);
+    const OPEN: Marks = Marks::HEARD.with(Marks::ACKED_SYN);
+    let speaker = if seen.is_local() {
+        Marks::LOCAL
+    } else {
+        Marks::NONE
+    };
+    let turns = TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::RST);
+    pair.me.marks.common(CHECKED).bits() == OPEN.with(speaker).bits()
+        && pair
+            .other
+            .marks
+            .common(CHECKED.without(Marks::LOCAL))
+            .bits()
+            == OPEN.bits()
+        && !seen.flags.intersects(turns)
+        && seen.now.since(pair.me.seen) <= time::lifetime(State::Established)
+}
+
+/// As [`track`], whatever the state.
+fn track_rare(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
+    let before = pair.state();
+    if !pair.is_live(before, seen.now) {
+        return first(pair, seen);
+    }
+    let loose = pair.is_loose();
+    let (verdict, appealable) = if pair.me.marks.contains(Marks::LOCAL) && !seen.is_local() {
+        // It claims to be what only this host can be: spoofed, or looped back.
+        (Verdict::IGNORE, false)
+    } else {
+        let verdict = judge(pair, before, seen);
+        (verdict, is_appealable(before, verdict, seen))
+    };
+    if seen.is_believed() && contradicts(pair, before, verdict, seen) {
+        return believe(pair, before, seen);
+    }
+    Ruling::new(verdict)
+        .from(before)
+        .to(pair.state())
+        .going(pair.direction())
+        .resynchronised_if(!loose && pair.is_loose() && matches!(seen.class(), Class::Ack))
+        .appealable_if(appealable)
+}
+
+#[inline(always)]
+fn judge(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict {
+    match (seen.class(), before) {
+        (Class::Rst, _) => reset::judge(pair, before, seen),
+        (Class::Syn, _) => handshake::syn(pair, before, seen),
+        (Class::SynAck, _) => handshake::syn_ack(pair, before, seen),
+        (Class::Ack, State::SynSent | State::SynSent2 | State::SynReceived) => {
+            handshake::ack(pair, before, seen)
+        }
+        (Class::Ack, State::Established | State::FinWait | State::CloseWait | State::LastAck) => {
+            data::judge(pair, seen)
+        }
+        (Class::Ack, State::TimeWait | State::Closed) => data::late(pair, before, seen),
+    }
+}
+
+/// Whether an entry that a segment does not fit to may be the wrong one: made by a SYN that somebody
+/// else sent, or closed by a reset that its receiver did not take.
+#[inline(always)]
+fn is_appealable(before: State, verdict: Verdict, seen: &Seen) -> bool {
+    verdict.is_drop()
+        && matches!(before, State::SynSent | State::Closed)
+        && matches!(seen.class(), Class::Ack)
+}
+
+/// Whether a segment that is to be believed does not fit to the entry: then the entry is wrong.
+#[inline(always)]
+fn contradicts(pair: &Pair<'_>, before: State, verdict: Verdict, seen: &Seen) -> bool {
+    let new = verdict.is_drop() || (verdict == Verdict::IGNORE && !pair.me.seq_is(seen));
+    match seen.class() {
+        Class::Syn | Class::SynAck => new,
+        Class::Ack => verdict.is_drop() || (matches!(before, State::SynSent) && new),
+        Class::Rst => verdict.is_drop(),
+    }
+}
+
+/// Makes the entry anew from a segment that is to be believed.
+#[inline(always)]
+fn believe(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Ruling {
+    let verdict = match seen.class() {
+        Class::Rst => Verdict::IGNORE,
+        Class::Syn => {
+            pair.open(seen);
+            Verdict::ACCEPT
+        }
+        Class::SynAck | Class::Ack => {
+            take_over(pair, seen);
+            Verdict::ACCEPT
+        }
+    };
+    Ruling::new(verdict)
+        .from(before)
+        .to(pair.state())
+        .going(pair.direction())
+        .resynchronised_if(matches!(seen.class(), Class::SynAck | Class::Ack))
+}
+
+/// Whether a segment without an entry makes one.
+#[inline(always)]
+#[must_use]
+pub fn opens(seen: &Seen) -> bool {
+    match seen.class() {
+        Class::Syn => true,
+        Class::SynAck => seen.is_believed(),
+        Class::Ack => seen.is_local(),
+        Class::Rst => false,
+    }
+}
+
+/// Decides about a segment without an entry that makes none.
+#[inline(always)]
+pub fn refuse(seen: &Seen) -> Ruling {
+    match seen.class() {
+        // This host refuses something, or answers what was let through.
+        Class::Rst if seen.is_local() => Ruling::new(Verdict::IGNORE),
+        Class::Rst => Ruling::appealable(Reason::RstNoConnection),
+        Class::SynAck => Ruling::appealable(Reason::SynackUnsolicited),
+        Class::Syn | Class::Ack => Ruling::appealable(Reason::NoConnection),
+    }
+}
+
+/// Decides about the first segment of an entry, new or free to be used again, and makes the entry if
+/// [`opens`] says so.
+#[inline(always)]
+pub fn first(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
+    if !opens(seen) {
+        return refuse(seen);
+    }
+    if matches!(seen.class(), Class::Syn) {
+        pair.open(seen);
+        return Ruling::new(Verdict::ACCEPT)
+            .to(State::SynSent)
+            .going(pair.direction());
+    }
+    adopt(pair, seen)
+}
+
+/// Makes the entry one of a connection in whose middle the segment is.
+#[inline(always)]
+pub fn adopt(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
+    take_over(pair, seen);
+    Ruling::new(Verdict::ACCEPT)
+        .to(pair.state())
+        .going(pair.direction())
+        .adopting()
+}
+
+#[inline(always)]
+fn take_over(pair: &mut Pair<'_>, seen: &Seen) {
+    if matches!(seen.class(), Class::SynAck) {
+        pair.answer_unseen(seen);
+    } else {
+        pair.adopt(seen);
+    }
+}

@@ -6,4 +6,5 @@
 pub mod ethernet;
 pub mod ipv4;
 pub mod ipv6;
+pub mod options;
 pub mod tcp;

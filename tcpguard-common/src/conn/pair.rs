@@ -1,0 +1,267 @@
+//! The entry of a connection as one of its segments looks at it: my half, and the other's.
+
+use super::{
+    half::{Half, Marks},
+    ruling::Direction,
+    seen::Seen,
+    state::State,
+    time::{self, Ticks},
+    window::{self, Fit},
+};
+use crate::{flags::TcpFlags, flow::Way, reason::Reason, verdict::Verdict};
+
+/// The windows of a direction whose offers were never seen: the largest that there can be.
+const LARGEST_WINDOW: u32 = 65_535 << LARGEST_SCALE;
+/// RFC 7323 section 2.3: a larger shift counts as 14.
+const LARGEST_SCALE: u8 = 14;
+
+/// An entry's memory, by the direction of a segment.
+#[derive(Debug)]
+pub struct Pair<'a> {
+    /// The direction that the segment goes.
+    pub me: &'a mut Half,
+    /// The opposite one; written only where an entry is made.
+    pub other: &'a mut Half,
+    /// When the entry was made.
+    pub created: &'a mut Ticks,
+}
+
+impl<'a> Pair<'a> {
+    /// The halves of an entry as a segment that goes this way looks at them.
+    pub fn of(halves: &'a mut [Half; 2], created: &'a mut Ticks, way: Way) -> Self {
+        let [up, down] = halves;
+        let (me, other) = match way {
+            Way::Up => (up, down),
+            Way::Down => (down, up),
+        };
+        Self { me, other, created }
+    }
+
+    /// The state that follows from both halves.
+    #[inline(always)]
+    pub(super) fn state(&self) -> State {
+        State::of(self.me, self.other)
+    }
+
+    /// The direction of the segment.
+    #[inline(always)]
+    pub(super) fn direction(&self) -> Direction {
+        if self.me.marks.contains(Marks::ORIGINAL) {
+            Direction::Original
+        } else {
+            Direction::Reply
+        }
+    }
+
+    /// Whether the entry is still of a connection, and not only memory that was not needed since.
+    #[inline(always)]
+    pub(super) fn is_live(&self, state: State, now: Ticks) -> bool {
+        is_live(self.me, self.other, state, now)
+    }
+
+    /// Whether either direction's numbers are not anchored by a handshake.
+    #[inline(always)]
+    pub(super) fn is_loose(&self) -> bool {
+        self.me.marks.with(self.other.marks).contains(Marks::LOOSE)
+    }
+
+    /// Whether the halves' numbers can be held against a segment.
+    #[inline(always)]
+    pub(super) fn is_anchored(&self) -> bool {
+        let both_heard = self
+            .me
+            .marks
+            .common(self.other.marks)
+            .contains(Marks::HEARD);
+        !self.is_loose() || (both_heard && window::agree(self.me, self.other))
+    }
+
+    /// Whether an objection to a segment's numbers can be relied upon: the other side was heard just
+    /// now, and the numbers are anchored. Else it may be the tracker that has missed something.
+    #[inline(always)]
+    pub(super) fn is_sure(&self, now: Ticks) -> bool {
+        self.other.marks.contains(Marks::HEARD)
+            && now.since(self.other.seen) <= time::QUIET
+            && self.is_anchored()
+    }
+
+    /// How the segment lies to the windows.
+    #[inline(always)]
+    pub(super) fn fit(&self, seen: &Seen) -> Fit {
+        window::fit(self.me, self.other, seen)
+    }
+
+    /// Makes the entry one of a connection that this SYN opens.
+    #[inline(always)]
+    pub(super) fn open(&mut self, seen: &Seen) {
+        *self.created = seen.now;
+        let scaled = seen.scale != Seen::NO_SCALE;
+        *self.me = Half {
+            isn: seen.seq,
+            end: seen.end(),
+            window: u32::from(seen.window),
+            seen: seen.now,
+            marks: Marks::ORIGINAL
+                .with(Marks::HEARD)
+                .with(Marks::SYN)
+                .with(given(Marks::SCALED, scaled))
+                .with(given(Marks::LOCAL, seen.is_local())),
+            scale: if scaled {
+                seen.scale.min(LARGEST_SCALE)
+            } else {
+                0
+            },
+            ..Half::SILENT
+        };
+        *self.other = Half {
+            seen: seen.now,
+            ..Half::SILENT
+        };
+    }
+
+    /// Makes the entry one of a connection in whose middle this segment is: what the other direction
+    /// has said is what this one acknowledges of it.
+    #[inline(always)]
+    pub(super) fn adopt(&mut self, seen: &Seen) {
+        *self.created = seen.now;
+        let known = Marks::ACKED_SYN.with(Marks::LOOSE);
+        let fin = seen.flags.contains(TcpFlags::FIN);
+        *self.me = Half {
+            isn: seen.seq.plus(u32::MAX),
+            end: seen.end(),
+            ack: seen.ack,
+            window: LARGEST_WINDOW,
+            seen: seen.now,
+            marks: known
+                .with(Marks::ORIGINAL)
+                .with(Marks::HEARD)
+                .with(given(Marks::FIN, fin))
+                .with(given(Marks::LOCAL, seen.is_local())),
+            scale: LARGEST_SCALE,
+            wraps: 0,
+        };
+        *self.other = Half {
+            isn: seen.ack.plus(u32::MAX),
+            end: seen.ack,
+            ack: seen.seq,
+            window: LARGEST_WINDOW,
+            seen: seen.now,
+            // What is never seen cannot be waited for.
+            marks: known.with(given(Marks::HEARD, seen.is_lone())),
+            scale: LARGEST_SCALE,
+            wraps: 0,
+        };
+    }
+
+    /// Makes the entry one of a handshake whose SYN went by unseen and that this SYN+ACK answers.
+    #[inline(always)]
+    pub(super) fn answer_unseen(&mut self, seen: &Seen) {
+        *self.created = seen.now;
+        *self.other = Half {
+            isn: seen.ack.plus(u32::MAX),
+            end: seen.ack,
+            window: u32::from(u16::MAX),
+            seen: seen.now,
+            // Its SYN went by unseen: of its scale nothing is known but that it may be any.
+            marks: Marks::ORIGINAL
+                .with(Marks::SYN)
+                .with(Marks::SCALED)
+                .with(Marks::LOOSE),
+            scale: LARGEST_SCALE,
+            ..Half::SILENT
+        };
+        *self.me = Half::SILENT;
+        self.answer(seen);
+    }
+
+    /// The half of a side that answers with SYN+ACK.
+    #[inline(always)]
+    pub(super) fn answer(&mut self, seen: &Seen) {
+        let scaled = seen.scale != Seen::NO_SCALE;
+        let used = scaled && self.other.marks.contains(Marks::SCALED);
+        let kept = Marks::LOOSE.with(Marks::ORIGINAL);
+        *self.me = Half {
+            isn: seen.seq,
+            end: seen.end(),
+            ack: seen.ack,
+            window: u32::from(seen.window).max(self.me.window),
+            seen: seen.now,
+            marks: self
+                .me
+                .marks
+                .common(kept)
+                .with(Marks::HEARD)
+                .with(Marks::SYN)
+                .with(Marks::ACKED_SYN)
+                .with(given(Marks::SCALED, scaled))
+                .with(given(Marks::LOCAL, seen.is_local())),
+            scale: if used {
+                seen.scale.min(LARGEST_SCALE)
+            } else {
+                0
+            },
+            wraps: 0,
+        };
+    }
+
+    /// Takes this segment's word for where its direction stands.
+    #[inline(always)]
+    pub(super) fn anchor(&mut self, seen: &Seen) {
+        self.me.end = seen.end();
+        self.me.ack = seen.ack;
+        self.me.seen = seen.now;
+        self.mark(Marks::LOOSE.with(Marks::HEARD), seen);
+    }
+
+    /// Adds what a segment of this direction makes known.
+    #[inline(always)]
+    pub(super) fn mark(&mut self, marks: Marks, seen: &Seen) {
+        let local = given(Marks::LOCAL, seen.is_local());
+        self.me.marks = self.me.marks.with(marks).with(local);
+    }
+
+    /// The window scale of this direction, now that it is known whether both sides offered one
+    /// (RFC 7323 section 2.2).
+    #[inline(always)]
+    pub(super) fn settled_scale(&self) -> u8 {
+        let both = self.me.marks.common(self.other.marks);
+        if both.contains(Marks::SCALED) || self.me.marks.contains(Marks::LOOSE) {
+            self.me.scale
+        } else {
+            0
+        }
+    }
+
+    /// Dropped if that can be relied upon; else the segment is believed, and the tracker corrected.
+    #[inline(always)]
+    pub(super) fn object(&mut self, reason: Reason, seen: &Seen) -> Verdict {
+        if self.is_sure(seen.now) {
+            return Verdict::dropped(reason);
+        }
+        // A FIN's end is the last word of a direction: nothing moves it.
+        if self.me.marks.contains(Marks::FIN) {
+            return Verdict::IGNORE;
+        }
+        self.anchor(seen);
+        Verdict::ACCEPT
+    }
+}
+
+/// Whether an entry is still of a connection at `now`.
+#[inline(always)]
+#[must_use]
+pub fn is_live(one: &Half, two: &Half, state: State, now: Ticks) -> bool {
+    let idle = now.since(one.seen).min(now.since(two.seen));
+    let both_heard = one.marks.common(two.marks).contains(Marks::HEARD);
+    let lifetime = if matches!(state, State::Established) && !both_heard {
+        time::ONE_SIDED
+    } else {
+        time::lifetime(state)
+    };
+    idle <= lifetime
+}
+
+#[inline(always)]
+const fn given(marks: Marks, condition: bool) -> Marks {
+    if condition { marks } else { Marks::NONE }
+}

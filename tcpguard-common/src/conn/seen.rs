@@ -1,0 +1,162 @@
+//! A segment as the tracker sees it.
+
+use super::time::Ticks;
+use crate::{
+    flags::TcpFlags,
+    segment::Segment,
+    seq::SeqNum,
+    wire::options::{self, Octets},
+};
+
+/// What one segment says, when, and on whose word.
+///
+/// No addresses: to whom it belongs is the table's business. Part of the ABI of the kernel's own
+/// functions, so there is no padding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Seen {
+    /// SEG.SEQ
+    pub seq: SeqNum,
+    /// SEG.ACK
+    pub ack: SeqNum,
+    /// Payload in octets.
+    pub payload_len: u32,
+    /// Highest octet that is acknowledged, selectively or not: SEG.ACK without SACK (RFC 2018).
+    pub sacked: SeqNum,
+    /// When it was seen.
+    pub now: Ticks,
+    /// SEG.WND, not scaled.
+    pub window: u16,
+    /// The flags; a set that is legal.
+    pub flags: TcpFlags,
+    /// Of a SYN, the window scale that it offers, or [`Seen::NO_SCALE`].
+    pub scale: u8,
+    /// On whose word it was seen.
+    pub voice: Voice,
+    /// Zero.
+    pub reserved: u16,
+}
+
+/// On whose word a segment was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Voice(u8);
+
+impl Voice {
+    /// Anybody's: it has to fit.
+    pub const FOREIGN: Self = Self(0);
+    /// This host's: its own stack, or what lies behind it. It is never objected to; where it does not
+    /// fit, it is the tracker that is wrong.
+    pub const LOCAL: Self = Self(1);
+    /// Anybody's, where the other direction is never seen: nothing that hangs on the other direction
+    /// can be held against it.
+    pub const LONE: Self = Self(2);
+
+    /// The voice with this number, as it crosses to the kernel.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_number(number: u8) -> Self {
+        Self(number)
+    }
+}
+
+/// What a legal set of flags makes of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// SYN without ACK.
+    Syn,
+    /// SYN with ACK.
+    SynAck,
+    /// RST, with or without ACK.
+    Rst,
+    /// Everything else, all of it with ACK: data, FIN, or nothing more.
+    Ack,
+}
+
+impl Seen {
+    /// A SYN without the window scale option.
+    pub const NO_SCALE: u8 = u8::MAX;
+
+    /// The segment at a moment, without its options.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(segment: &Segment, now: Ticks, voice: Voice) -> Self {
+        Self {
+            seq: segment.seq,
+            ack: segment.ack,
+            payload_len: segment.payload_len,
+            sacked: segment.ack,
+            now,
+            window: segment.window,
+            flags: segment.flags,
+            scale: Self::NO_SCALE,
+            voice,
+            reserved: 0,
+        }
+    }
+
+    /// What kind of segment it is.
+    #[inline(always)]
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        if self.flags.contains(TcpFlags::RST) {
+            Class::Rst
+        } else if !self.flags.contains(TcpFlags::SYN) {
+            Class::Ack
+        } else if self.flags.contains(TcpFlags::ACK) {
+            Class::SynAck
+        } else {
+            Class::Syn
+        }
+    }
+
+    /// The sequence number behind it, where SYN and FIN count one each.
+    #[inline(always)]
+    #[must_use]
+    pub const fn end(&self) -> SeqNum {
+        let syn = self.flags.contains(TcpFlags::SYN) as u32;
+        self.seq
+            .plus(self.payload_len.wrapping_add(syn))
+            .plus(self.fin())
+    }
+
+    #[inline(always)]
+    const fn fin(&self) -> u32 {
+        self.flags.contains(TcpFlags::FIN) as u32
+    }
+
+    /// Whether it comes from this host or from behind it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        self.voice.0 == Voice::LOCAL.0
+    }
+
+    /// Whether the other direction of its connection is never seen.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_lone(&self) -> bool {
+        self.voice.0 == Voice::LONE.0
+    }
+
+    /// Whether it is believed where it does not fit.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_believed(&self) -> bool {
+        self.voice.0 != Voice::FOREIGN.0
+    }
+
+    /// With what the options say, of those that [`crate::parse`] points out.
+    #[inline(always)]
+    #[must_use]
+    pub fn with_options(mut self, octets: &impl Octets) -> Self {
+        if self.flags.contains(TcpFlags::SYN) {
+            self.scale = options::window_scale(octets).unwrap_or(Self::NO_SCALE);
+        } else {
+            self.sacked = options::sacked(octets, self.ack);
+        }
+        self
+    }
+}
+
+const _: () = assert!(size_of::<Seen>() == 28);

@@ -1,0 +1,95 @@
+//! Time as the tracker counts it, and how long each state is remembered.
+//!
+//! The core reads no clock: `now` is always an argument. In the kernel it comes from jiffies, in a
+//! replay from the capture.
+
+use super::state::State;
+
+/// A moment, in quarters of a second since some start; wraps after 34 years.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Ticks(pub u32);
+
+/// Ticks of one second.
+pub const SECOND: u32 = 4;
+const MINUTE: u32 = 60 * SECOND;
+const HOUR: u32 = 60 * MINUTE;
+const DAY: u32 = 24 * HOUR;
+
+/// Bits of fraction in [`Ticks::from_jiffies`]'s factor.
+const FRACTION: u32 = 20;
+
+impl Ticks {
+    /// Ticks from `earlier` to here.
+    #[inline(always)]
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u32 {
+        self.0.wrapping_sub(earlier.0)
+    }
+
+    /// The moment of a number of the kernel's jiffies, by the factor of [`Ticks::per_jiffy`].
+    #[inline(always)]
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "ticks wrap")]
+    pub const fn from_jiffies(jiffies: u64, per_jiffy: u64) -> Self {
+        Self((jiffies.wrapping_mul(per_jiffy) >> FRACTION) as u32)
+    }
+
+    /// How many ticks a jiffy has, as a fixed-point number, for a kernel with `hz` jiffies a second.
+    #[must_use]
+    pub const fn per_jiffy(hz: u64) -> u64 {
+        let seconds = (SECOND as u64) << FRACTION;
+        (seconds + hz / 2) / hz
+    }
+}
+
+/// How long the other side may be silent before what it last said is no proof against a segment.
+///
+/// A live peer answers within a round trip or two. One that was not heard for so long may have been
+/// heard elsewhere, and then its window and its acknowledgments have moved on without us.
+pub const QUIET: u32 = 10 * SECOND;
+
+/// How long an adopted connection is kept of which only one direction has been heard.
+pub const ONE_SIDED: u32 = 5 * MINUTE;
+
+/// How long a connection in this state is remembered after its last segment, in ticks.
+///
+/// The values are the kernel's (`tcp_timeouts` in `net/netfilter/nf_conntrack_proto_tcp.c`) but
+/// where a comment says why not.
+#[must_use]
+pub const fn lifetime(state: State) -> u32 {
+    match state {
+        State::SynSent | State::SynSent2 => 2 * MINUTE,
+        State::SynReceived => MINUTE,
+        State::Established => 5 * DAY,
+        // A FIN behind data that the receiver has no room for is probed at intervals of up to two
+        // minutes (TCP_RTO_MAX), so the kernel's two minutes are too close.
+        State::FinWait => 5 * MINUTE,
+        // A half-closed connection may flow the other way for hours (RFC 1122 section 4.2.2.13); the
+        // kernel's one minute cuts it if it pauses.
+        State::CloseWait => 12 * HOUR,
+        // The last FIN is retransmitted at intervals that double up to two minutes; the kernel's 30
+        // seconds are over before.
+        State::LastAck => 2 * MINUTE,
+        State::TimeWait => 2 * MINUTE,
+        State::Closed => 10 * SECOND,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_quarters_of_a_second_whatever_the_kernel_counts() {
+        for hz in [100, 250, 300, 1000] {
+            let factor = Ticks::per_jiffy(hz);
+            let start = 0x1_0000_0000 - 300 * hz;
+            let (a, b) = (
+                Ticks::from_jiffies(start, factor),
+                Ticks::from_jiffies(start + 1000 * hz, factor),
+            );
+            assert!(b.since(a).abs_diff(1000 * SECOND) <= 1, "{hz}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! One segment against the table: the same steps in the kernel and on the host.
+
+use super::Candidates;
+use crate::{
+    conn::{self, Pair, entry::Entry, ruling::Ruling, seen::Seen, witness::Plea},
+    flow::Way,
+    verdict::Verdict,
+};
+
+/// Decides about a segment that goes `way`, and remembers what it said.
+///
+/// `plead` asks the witness, at most once, and only about a segment that is refused.
+#[inline(always)]
+pub fn decide<K: Copy>(
+    table: &impl Candidates<K>,
+    key: &K,
+    way: Way,
+    seen: &Seen,
+    plead: impl FnOnce() -> Plea,
+) -> Ruling {
+    let found = table.find();
+    let ruling = match found {
+        Some(slot) => table.with(slot, |entry| conn::track(&mut pair(entry, way), seen)),
+        None if conn::opens(seen) => {
+            return enter(table, key, seen, |entry| {
+                conn::first(&mut pair(entry, way), seen)
+            });
+        }
+        None => conn::refuse(seen),
+    };
+    if !ruling.is_appealable() {
+        return ruling;
+    }
+    match (plead(), found) {
+        (Plea::Adopt, Some(slot)) => {
+            table.with(slot, |entry| conn::adopt(&mut pair(entry, way), seen))
+        }
+        (Plea::Adopt, None) => enter(table, key, seen, |entry| {
+            conn::adopt(&mut pair(entry, way), seen)
+        }),
+        (Plea::Ignore, _) => Ruling::new(Verdict::IGNORE),
+        // With no room for an entry, that there is none proves nothing.
+        (Plea::Refuse, None) if table.choose(seen.now).is_none() => Ruling::table_full(),
+        (Plea::Refuse, _) => ruling,
+    }
+}
+
+/// Makes an entry, if there is room.
+#[inline(always)]
+fn enter<K: Copy>(
+    table: &impl Candidates<K>,
+    key: &K,
+    seen: &Seen,
+    fill: impl FnOnce(&mut Entry<K>) -> Ruling,
+) -> Ruling {
+    let Some(slot) = table.choose(seen.now).filter(|slot| table.claim(*slot)) else {
+        return Ruling::table_full();
+    };
+    let ruling = table.with(slot, |entry| {
+        entry.key = *key;
+        fill(entry)
+    });
+    table.publish(slot);
+    // Two CPUs may have entered one connection at once. Both find the same entry from here on, that
+    // which comes first; the other is given back.
+    if table.find() != Some(slot) {
+        table.release(slot);
+    }
+    ruling
+}
+
+#[inline(always)]
+fn pair<K>(entry: &mut Entry<K>, way: Way) -> Pair<'_> {
+    Pair::of(&mut entry.halves, &mut entry.created, way)
+}

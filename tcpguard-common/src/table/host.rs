@@ -1,0 +1,170 @@
+//! The table in this process, for replays and tests.
+
+extern crate alloc;
+
+use alloc::boxed::Box;
+use core::cell::Cell;
+
+use super::{
+    BUSY, Candidates, EMPTY, Set, Slot, View, WAYS, choose, decide, find,
+    key::{Key, Location, Seed},
+    readiness, sets_for,
+};
+use crate::{
+    conn::{entry::Entry, half::Half, ruling::Ruling, seen::Seen, time::Ticks, witness::Plea},
+    flow::Way,
+};
+
+/// A flow table of its own memory.
+#[derive(Debug)]
+pub struct Table<K: Key> {
+    sets: Box<[Cells<K>]>,
+    seed: Seed,
+}
+
+/// A [`Set`] that can be written through a shared reference, as the kernel's can.
+#[derive(Debug)]
+struct Cells<K: Copy> {
+    tags: [Cell<u32>; WAYS],
+    entries: [Cell<Entry<K>>; WAYS],
+}
+
+impl<K: Key + Default> Table<K> {
+    /// An empty table for `connections` of them.
+    #[must_use]
+    pub fn new(connections: u32, seed: Seed) -> Self {
+        let free = Entry {
+            key: K::default(),
+            created: Ticks(0),
+            halves: [Half::SILENT; 2],
+        };
+        let set = |_| Cells {
+            tags: core::array::from_fn(|_| Cell::new(EMPTY)),
+            entries: core::array::from_fn(|_| Cell::new(free)),
+        };
+        Self {
+            sets: (0..sets_for(connections)).map(set).collect(),
+            seed,
+        }
+    }
+
+    /// Decides about a segment of the connection `key`, as the kernel programs do.
+    pub fn decide(&self, key: &K, way: Way, seen: &Seen, plead: impl FnOnce() -> Plea) -> Ruling {
+        match self.sixteen(key) {
+            Some(sixteen) => decide(&sixteen, key, way, seen, plead),
+            None => Ruling::table_full(),
+        }
+    }
+
+    /// The entry of a connection, live or not.
+    #[must_use]
+    pub fn entry(&self, key: &K) -> Option<Entry<K>> {
+        let sixteen = self.sixteen(key)?;
+        let slot = sixteen.find()?;
+        Some(sixteen.with(slot, |entry| *entry))
+    }
+
+    /// Every entry that was ever made and not replaced, live or not.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<K>> + '_ {
+        self.sets.iter().flat_map(|set| {
+            let slots = set.tags.iter().zip(&set.entries);
+            slots
+                .filter(|(tag, _)| tag.get() > BUSY)
+                .map(|(_, entry)| entry.get())
+        })
+    }
+
+    /// Sets of the table as the kernel has them, to compare sizes.
+    #[must_use]
+    pub const fn octets(&self) -> usize {
+        self.sets.len() * size_of::<Set<K>>()
+    }
+
+    fn sixteen(&self, key: &K) -> Option<Sixteen<'_, K>> {
+        let count = u32::try_from(self.sets.len()).ok()?;
+        let location = Location::new(key.hash(self.seed), count);
+        let set = |index: u32| self.sets.get(index as usize);
+        Some(Sixteen {
+            sets: [set(location.sets[0])?, set(location.sets[1])?],
+            tag: location.tag,
+            key: *key,
+        })
+    }
+}
+
+/// The two candidate sets of one key.
+struct Sixteen<'a, K: Copy> {
+    sets: [&'a Cells<K>; 2],
+    tag: u32,
+    key: K,
+}
+
+impl<K: Copy> Sixteen<'_, K> {
+    fn cells(&self, slot: Slot) -> Option<(&Cell<u32>, &Cell<Entry<K>>)> {
+        let set = self.sets.get(slot.set())?;
+        Some((set.tags.get(slot.way())?, set.entries.get(slot.way())?))
+    }
+}
+
+impl<K: Key + Default> Candidates<K> for Sixteen<'_, K> {
+    fn find(&self) -> Option<Slot> {
+        let within = |(number, set)| Some(Slot::new(number, find(set, self.tag, &self.key)?));
+        self.sets.into_iter().enumerate().find_map(within)
+    }
+
+    fn choose(&self, now: Ticks) -> Option<Slot> {
+        choose(self.sets, now)
+    }
+
+    fn claim(&self, slot: Slot) -> bool {
+        let Some((tag, _)) = self.cells(slot) else {
+            return false;
+        };
+        tag.replace(BUSY) != BUSY
+    }
+
+    fn publish(&self, slot: Slot) {
+        if let Some((tag, _)) = self.cells(slot) {
+            tag.set(self.tag);
+        }
+    }
+
+    fn release(&self, slot: Slot) {
+        if let Some((tag, _)) = self.cells(slot) {
+            tag.set(EMPTY);
+        }
+    }
+
+    fn with<R>(&self, slot: Slot, work: impl FnOnce(&mut Entry<K>) -> R) -> R {
+        let mut spare = Entry {
+            key: self.key,
+            created: Ticks(0),
+            halves: [Half::SILENT; 2],
+        };
+        let Some((_, cell)) = self.cells(slot) else {
+            return work(&mut spare);
+        };
+        let mut entry = cell.get();
+        let result = work(&mut entry);
+        cell.set(entry);
+        result
+    }
+}
+
+impl<K: Key> View<K> for &Cells<K> {
+    fn tag(self, way: usize) -> u32 {
+        self.tags.get(way).map_or(BUSY, Cell::get)
+    }
+
+    fn holds(self, way: usize, key: &K) -> bool {
+        self.entries
+            .get(way)
+            .is_some_and(|entry| entry.get().key == *key)
+    }
+
+    fn readiness(self, way: usize, now: Ticks) -> u32 {
+        self.entries
+            .get(way)
+            .map_or(0, |entry| readiness(&entry.get(), now))
+    }
+}

@@ -1,0 +1,175 @@
+//! The flow table: where the entry of a connection is found, and which one gives way to another.
+//!
+//! Set-associative, in one array that is never freed: a set is one cache line of eight tags, and
+//! eight entries. A connection has two candidate sets, by a hash with a seed that nobody outside
+//! knows; a tag is 32 further bits of the hash, so that a look at one line tells which entry it is.
+//!
+//! An entry needs no removing: one that is past its state's lifetime is free. If there is neither an
+//! empty slot nor a free one, a connection that has ended gives way, then the oldest one that is
+//! half open. One that is established or closing never does, so no flood of SYNs can push it out;
+//! where all sixteen are such, the new one is not remembered, and passes.
+//!
+//! Nobody locks. A slot is claimed by exchanging its tag for [`BUSY`], filled, and published by its
+//! tag. What two CPUs can do to one connection is told in ARCHITECTURE.md.
+
+mod decide;
+#[cfg(feature = "host")]
+pub mod host;
+pub mod key;
+
+pub use self::decide::decide;
+use crate::{
+    conn::{entry::Entry, is_live, state::State, time::Ticks},
+    flow::{FlowKey4, FlowKey6},
+};
+
+/// Entries of a set.
+pub const WAYS: usize = 8;
+/// The tag of a slot that was never used.
+pub const EMPTY: u32 = 0;
+/// The tag of a slot that is being filled.
+pub const BUSY: u32 = 1;
+
+/// One set as it lies in memory: at the begin of a cache line, because the array does and its size is
+/// one of whole lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Set<K> {
+    /// Tags, by slot.
+    pub tags: [u32; WAYS],
+    /// The rest of the line of tags.
+    pub spare: [u32; WAYS],
+    /// Entries, by slot; meaningful if the tag is neither [`EMPTY`] nor [`BUSY`].
+    pub entries: [Entry<K>; WAYS],
+}
+
+const _: () = assert!(size_of::<Set<FlowKey4>>() == 9 * 64);
+const _: () = assert!(size_of::<Set<FlowKey6>>() == 12 * 64);
+
+/// Sets of a table for `connections` of them: at that limit two slots of three are used, which leaves
+/// no connection without a slot by chance.
+#[must_use]
+pub const fn sets_for(connections: u32) -> u32 {
+    let sets = connections.div_ceil(16) * 3;
+    if sets < 2 { 2 } else { sets }
+}
+
+/// One of the sixteen slots that a connection may be in: those of its first set, then of its second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(usize);
+
+impl Slot {
+    /// The slot `way` of the first or the second candidate set.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(set: usize, way: usize) -> Self {
+        Self((set & 1) * WAYS + (way & (WAYS - 1)))
+    }
+
+    /// Which candidate set it is in, 0 or 1.
+    #[inline(always)]
+    #[must_use]
+    pub const fn set(self) -> usize {
+        (self.0 / WAYS) & 1
+    }
+
+    /// Which slot of that set it is, below [`WAYS`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn way(self) -> usize {
+        self.0 & (WAYS - 1)
+    }
+}
+
+/// Reads one set, wherever it lies.
+pub trait View<K>: Copy {
+    /// The tag of a slot.
+    fn tag(self, way: usize) -> u32;
+
+    /// Whether the entry of a slot is that of `key`.
+    fn holds(self, way: usize, key: &K) -> bool;
+
+    /// How readily the entry of a slot gives way, by [`readiness`].
+    fn readiness(self, way: usize, now: Ticks) -> u32;
+}
+
+/// The slot of an entry, or of nothing.
+#[inline(always)]
+pub fn find<K>(set: impl View<K>, tag: u32, key: &K) -> Option<usize> {
+    (0..WAYS).find(|way| set.tag(*way) == tag && set.holds(*way, key))
+}
+
+/// How readily an entry gives way to another: never at 0, and the greater the sooner.
+#[inline(always)]
+pub fn readiness<K>(entry: &Entry<K>, now: Ticks) -> u32 {
+    const ENDED: u32 = 1 << 31;
+    const HALF_OPEN: u32 = 1 << 30;
+    let [one, two] = &entry.halves;
+    let state = State::of(one, two);
+    if !is_live(one, two, state, now) {
+        return u32::MAX;
+    }
+    let idle = now.since(one.seen).min(now.since(two.seen));
+    match state {
+        State::TimeWait | State::Closed => ENDED | idle,
+        State::SynSent | State::SynSent2 | State::SynReceived => HALF_OPEN | idle,
+        State::Established | State::FinWait | State::CloseWait | State::LastAck => 0,
+    }
+}
+
+/// Where a new entry goes: an empty slot, or the one that gives way most readily.
+///
+/// The first set is preferred until it is nearly full, so that most connections are found there.
+#[inline(always)]
+pub fn choose<K>(sets: [impl View<K>; 2], now: Ticks) -> Option<Slot> {
+    const NEARLY_FULL: usize = WAYS - 2;
+    let [first, second] = sets;
+    let used = [used(first), used(second)];
+    let second_first = used[0] >= NEARLY_FULL && used[1] < used[0];
+    let order = [usize::from(second_first), usize::from(!second_first)];
+    for set in order {
+        let view = if set == 0 { first } else { second };
+        if let Some(way) = (0..WAYS).find(|way| view.tag(*way) == EMPTY) {
+            return Some(Slot::new(set, way));
+        }
+    }
+    let mut best = (0, Slot(0));
+    for slot in (0..2 * WAYS).map(Slot) {
+        let view = if slot.set() == 0 { first } else { second };
+        if view.tag(slot.way()) == BUSY {
+            continue;
+        }
+        let readiness = view.readiness(slot.way(), now);
+        if readiness > best.0 {
+            best = (readiness, slot);
+        }
+    }
+    (best.0 > 0).then_some(best.1)
+}
+
+#[inline(always)]
+fn used<K>(set: impl View<K>) -> usize {
+    (0..WAYS).filter(|way| set.tag(*way) != EMPTY).count()
+}
+
+/// The sixteen slots of one connection, and what can be done to them.
+pub trait Candidates<K> {
+    /// The slot that holds its entry.
+    fn find(&self) -> Option<Slot>;
+
+    /// Where its entry would go; `None` if all slots hold what must not give way.
+    fn choose(&self, now: Ticks) -> Option<Slot>;
+
+    /// Takes a slot for it, from whatever was there; false if another CPU was faster. Its entry can
+    /// then be written, and is found by nobody before [`Candidates::publish`].
+    fn claim(&self, slot: Slot) -> bool;
+
+    /// Lets the entry of a claimed slot be found.
+    fn publish(&self, slot: Slot);
+
+    /// Gives a published slot back.
+    fn release(&self, slot: Slot);
+
+    /// Works on the entry of a slot.
+    fn with<R>(&self, slot: Slot, work: impl FnOnce(&mut Entry<K>) -> R) -> R;
+}
