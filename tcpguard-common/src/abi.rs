@@ -3,7 +3,7 @@
 use crate::{
     conn::{seen::Seen, time::Ticks},
     counters::{Counters, Events},
-    flow::{FlowKey4, FlowKey6},
+    flow::{FlowKey4, FlowKey6, Way},
     parse::Link,
     policy::Policy,
     segment::Segment,
@@ -144,16 +144,53 @@ impl Config {
     };
 }
 
-/// What the kernel programs ask their own tracking functions, which the verifier checks by themselves.
+/// What the kernel programs ask their own tracking functions about a segment of IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub struct Question<K> {
-    /// Of the connection.
-    pub key: K,
-    /// The [`Way`](crate::flow::Way) of the segment.
-    pub way: u32,
+pub struct Question4 {
+    /// Source address.
+    pub source: u32,
+    /// Destination address.
+    pub destination: u32,
+    /// Port of the sender.
+    pub source_port: u16,
+    /// Port of the receiver.
+    pub destination_port: u16,
     /// The segment.
     pub seen: Seen,
+}
+
+/// The same of IPv6. The last word of each address, and all the rest, lies as with IPv4, so that
+/// memory for either is memory for both: the stack of a kernel program is small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Question6 {
+    /// The first three words of the source address, then of the destination.
+    pub prefixes: [[u32; 3]; 2],
+    /// The rest.
+    pub rest: Question4,
+}
+
+impl Question4 {
+    /// The connection, and the way of the segment.
+    #[inline(always)]
+    #[must_use]
+    pub fn key(&self) -> (FlowKey4, Way) {
+        let source = (self.source, self.source_port);
+        FlowKey4::new(source, (self.destination, self.destination_port))
+    }
+}
+
+impl Question6 {
+    /// The connection, and the way of the segment.
+    #[inline(always)]
+    #[must_use]
+    pub fn key(&self) -> (FlowKey6, Way) {
+        let [[a, b, c], [e, f, g]] = self.prefixes;
+        let source = ([a, b, c, self.rest.source], self.rest.source_port);
+        let destination = [e, f, g, self.rest.destination];
+        FlowKey6::new(source, (destination, self.rest.destination_port))
+    }
 }
 
 /// One judgement as the kernel made it, for the host to read.
@@ -214,7 +251,7 @@ const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 64);
 const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 88);
 const _: () = assert!(size_of::<Adjudication>() == 24);
 const _: () = assert!(size_of::<Events>() == 8 * 103);
-const _: () = assert!(size_of::<Question<FlowKey4>>() == 44);
-const _: () = assert!(size_of::<Question<FlowKey6>>() == 68);
+const _: () = assert!(size_of::<Question4>() == 40);
+const _: () = assert!(size_of::<Question6>() == 64);
 // 32 KiB is the most that a per-CPU value may have (PCPU_MIN_UNIT_SIZE).
 const _: () = assert!(size_of::<Counters>() == 16 * Verdict::CELLS + 8 * 512);

@@ -4,7 +4,6 @@ use crate::{
     conn::{ruling::Ruling, state::State},
     flags::TcpFlags,
     judge::Outcome,
-    segment::Segment,
     verdict::{Verdict, VerdictKind},
 };
 
@@ -99,11 +98,11 @@ impl Counters {
         flags: [0; TcpFlags::SETS],
     };
 
-    /// Counts a segment in a frame of `octets` octets.
+    /// Counts a segment with these flags in a frame of `octets` octets.
     #[inline(always)]
-    pub fn count_segment(&mut self, verdict: Verdict, segment: &Segment, octets: u32) {
+    pub fn count_segment(&mut self, verdict: Verdict, flags: TcpFlags, octets: u32) {
         self.count_frame(verdict, octets);
-        if let Some(seen) = self.flags.get_mut(usize::from(segment.flags.bits())) {
+        if let Some(seen) = self.flags.get_mut(usize::from(flags.bits())) {
             *seen += 1;
         }
     }
@@ -120,7 +119,7 @@ impl Counters {
     /// Counts what was decided about a frame of `octets` octets.
     pub fn count(&mut self, outcome: &Outcome, octets: u32) {
         match &outcome.segment {
-            Some(segment) => self.count_segment(outcome.verdict, segment, octets),
+            Some(segment) => self.count_segment(outcome.verdict, segment.flags, octets),
             None => self.count_frame(outcome.verdict, octets),
         }
     }

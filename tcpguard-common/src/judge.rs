@@ -2,6 +2,7 @@
 
 use crate::{
     cursor::Cursor,
+    flags::TcpFlags,
     parse::{Link, parse},
     policy::Policy,
     segment::Segment,
@@ -36,7 +37,7 @@ pub fn judge<C: Cursor>(cursor: &mut C, link: Link) -> Outcome {
     let mut segment = Segment::EMPTY;
     match parse(cursor, link, &mut segment) {
         Ok(()) => Outcome {
-            verdict: judge_segment(&segment),
+            verdict: judge_flags(segment.flags),
             segment: Some(segment),
         },
         Err(verdict) => Outcome {
@@ -46,12 +47,12 @@ pub fn judge<C: Cursor>(cursor: &mut C, link: Link) -> Outcome {
     }
 }
 
-/// Decides about one segment by what stands in it alone, as if every check dropped.
+/// Decides about a segment by its flags alone, as if every check dropped.
 ///
 /// An illegal one gets no further: it touches no connection and refreshes no timer.
 #[inline(always)]
-pub fn judge_segment(segment: &Segment) -> Verdict {
-    match segment.flags.offence() {
+pub fn judge_flags(flags: TcpFlags) -> Verdict {
+    match flags.offence() {
         Some(reason) => Verdict::dropped(reason),
         None => Verdict::ACCEPT,
     }

@@ -37,17 +37,36 @@ pub enum Link {
 /// Walks from the link layer to the TCP header and writes what it finds to `segment`.
 ///
 /// The segment is an out parameter because of the verifier: of a `Result<Segment, _>` by value LLVM
-/// spills the fields that an error leaves unset, as with [`Verdict`]. So are the lengths below. `segment` must be [`Segment::EMPTY`] before.
+/// spills the fields that an error leaves unset, as with [`Verdict`]. So are the lengths below.
+/// `segment` must be [`Segment::EMPTY`] before.
 ///
 /// # Errors
 /// The verdict on a frame without a segment: a bypass, or a drop of what contradicts itself.
 /// `segment` is then meaningless.
 #[inline(always)]
 pub fn parse<C: Cursor>(cursor: &mut C, link: Link, segment: &mut Segment) -> Result<(), Verdict> {
+    parse_within::<{ ipv6::MAX_EXTENSIONS }, C>(cursor, link, segment)
+}
+
+/// [`parse`] for the path that nearly all segments take, without IPv6 extension headers.
+///
+/// # Errors
+/// The frame is not that simple, and [`parse`] has to look at it.
+#[inline(always)]
+pub fn parse_plain<C: Cursor>(cursor: &mut C, link: Link, segment: &mut Segment) -> Result<(), ()> {
+    parse_within::<0, C>(cursor, link, segment).map_err(|_| ())
+}
+
+#[inline(always)]
+fn parse_within<const EXTENSIONS: usize, C: Cursor>(
+    cursor: &mut C,
+    link: Link,
+    segment: &mut Segment,
+) -> Result<(), Verdict> {
     let mut len = 0;
     match ether_type(cursor, link)? {
         ethernet::IPV4 => ipv4(cursor, segment, &mut len)?,
-        ethernet::IPV6 => ipv6(cursor, segment, &mut len)?,
+        ethernet::IPV6 => ipv6::<EXTENSIONS, C>(cursor, segment, &mut len)?,
         tag if ethernet::is_tag(tag) => return Err(Verdict::bypass(Bypass::VlanDepth)),
         _ => return Err(Verdict::bypass(Bypass::NotIp)),
     }
@@ -131,7 +150,7 @@ fn ipv4<C: Cursor>(
 
 /// Reads an IPv6 header and its extension headers; `tcp_len` as with IPv4.
 #[inline(always)]
-fn ipv6<C: Cursor>(
+fn ipv6<const EXTENSIONS: usize, C: Cursor>(
     cursor: &mut C,
     segment: &mut Segment,
     tcp_len: &mut u32,
@@ -145,7 +164,7 @@ fn ipv6<C: Cursor>(
     let mut next = NextHeader::new(header.next_header());
     let mut extensions = 0;
     let mut fragmented = false;
-    for _ in 0..ipv6::MAX_EXTENSIONS {
+    for _ in 0..EXTENSIONS {
         if matches!(next, NextHeader::Tcp | NextHeader::Other) {
             break;
         }

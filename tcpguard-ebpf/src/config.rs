@@ -12,8 +12,10 @@ use aya_ebpf::{
 };
 use tcpguard_common::{
     abi::{Config, Hook, Interface, MAX_INTERFACES},
+    conn::{seen::Voice, time::Ticks},
     parse::Link,
     policy::Policy,
+    table::key::Seed,
 };
 
 #[unsafe(no_mangle)]
@@ -91,6 +93,51 @@ pub(crate) fn policy<C: Hooked>() -> Policy {
 #[inline(always)]
 pub(crate) fn transcript() -> u32 {
     constant!(transcript)
+}
+
+/// Whether connections are tracked.
+#[inline(always)]
+pub(crate) fn tracking() -> bool {
+    constant!(tracking) != 0
+}
+
+/// On whose word a segment of this hook is seen.
+#[inline(always)]
+pub(crate) fn voice<C: Hooked>() -> Voice {
+    match C::HOOK {
+        Hook::Ingress => Voice::from_number(constant!(voice) as u8),
+        Hook::Egress => Voice::LOCAL,
+    }
+}
+
+/// Whether connections that were there before are still learned at `now`.
+#[inline(always)]
+pub(crate) fn learns(now: Ticks) -> bool {
+    now.since(constant!(learn_from)) < constant!(learn_for)
+}
+
+/// What jiffies are multiplied with.
+#[inline(always)]
+pub(crate) fn per_jiffy() -> u64 {
+    constant!(per_jiffy)
+}
+
+/// Sets of the table of IPv4.
+#[inline(always)]
+pub(crate) fn sets4() -> u32 {
+    constant!(sets[0])
+}
+
+/// Sets of the table of IPv6.
+#[inline(always)]
+pub(crate) fn sets6() -> u32 {
+    constant!(sets[1])
+}
+
+/// Of the tables' hash.
+#[inline(always)]
+pub(crate) fn seed() -> Seed {
+    [constant!(seed[0]), constant!(seed[1])]
 }
 
 #[inline(always)]

@@ -4,7 +4,11 @@
 //! counts, and says pass or drop.
 #![no_std]
 #![no_main]
-#![feature(asm_experimental_arch)]
+#![feature(asm_experimental_arch, core_intrinsics)]
+#![expect(
+    internal_features,
+    reason = "the target has no other atomic operations"
+)]
 #![expect(
     clippy::cast_possible_truncation,
     clippy::inline_always,
@@ -14,22 +18,30 @@
 )]
 
 mod config;
+mod flow;
 mod maps;
+mod options;
 mod packet;
+mod parsed;
 mod report;
+mod table;
 mod transcript;
+mod witness;
 
 use aya_ebpf::{
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use tcpguard_common::{judge::judge_segment, parse::parse, segment::Segment, verdict::Verdict};
+use tcpguard_common::{judge::judge_flags, verdict::Verdict};
 
 use crate::{
     config::Hooked,
-    packet::{Buffer, Packet},
-    report::Place,
+    flow::Tracked,
+    options::Optioned,
+    packet::Buffer,
+    parsed::{Parseable, Parsed},
+    report::{Judgement, Place},
     transcript::Transcribe,
 };
 
@@ -60,41 +72,53 @@ fn tcpguard_egress(ctx: TcContext) -> i32 {
     }
 }
 
+/// What a hook's context has to be able to do.
+trait Guarded: Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe {}
+
+impl<C: Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe> Guarded for C {}
+
 /// Judges a frame and counts it.
 ///
-/// The first look takes the frame for a segment in one buffer, as nearly all are, and asks the
-/// kernel nothing. Whatever else it is, is found by a second look, apart from this path: so here all
-/// exits of the parser are one, and no helper call between them takes the registers.
+/// The first look takes the frame for a plain segment in one buffer, as nearly all are, and asks the
+/// kernel nothing. Whatever else it is, is found by a second look.
 #[inline(always)]
-fn guard<C: Buffer + Hooked + Transcribe>(ctx: &C) -> Verdict {
+fn guard<C: Guarded>(ctx: &C) -> Verdict {
     let place = Place::of(ctx);
-    let mut segment = Segment::EMPTY;
-    if parse(&mut Packet::first_buffer(ctx), place.link, &mut segment).is_err() {
-        return look_again(ctx, place);
+    let mut parsed = Parsed::NOTHING;
+    let octets = if parsed::plain(ctx, place.link, &mut parsed) {
+        packet::linear(ctx)
+    } else {
+        let broken = parsed::whole(ctx, place.link, &mut parsed);
+        let octets = ctx.octets();
+        if let Some(verdict) = broken {
+            let verdict = config::policy::<C>().apply(verdict);
+            report::frame(ctx, place, verdict, octets);
+            return verdict;
+        }
+        octets
+    };
+    let judgement = judge(ctx, &mut parsed);
+    report::segment(ctx, place, judgement, parsed.flags(), octets);
+    judgement.verdict
+}
+
+/// By what stands in the segment alone, then by its connection.
+#[inline(always)]
+fn judge<C: Guarded>(ctx: &C, parsed: &mut Parsed) -> Judgement {
+    let mut verdict = judge_flags(parsed.flags());
+    let mut bits = 0;
+    if !verdict.is_drop() && config::tracking() {
+        let ruling = flow::track(ctx, parsed);
+        report::event(ruling);
+        verdict = ruling.verdict();
+        bits = ruling.bits();
     }
-    let mut verdict = judge_segment(&segment);
     if verdict.is_drop() {
         verdict = config::policy::<C>().apply(verdict);
     }
-    report::segment(ctx, place, verdict, &segment, packet::linear(ctx));
-    verdict
-}
-
-/// Judges and counts a frame that is no segment in one buffer.
-#[inline(never)]
-fn look_again<C: Buffer + Hooked + Transcribe>(ctx: &C, place: Place) -> Verdict {
-    let mut segment = Segment::EMPTY;
-    match parse(&mut Packet::whole(ctx), place.link, &mut segment) {
-        Ok(()) => {
-            let verdict = config::policy::<C>().apply(judge_segment(&segment));
-            report::segment(ctx, place, verdict, &segment, ctx.octets());
-            verdict
-        }
-        Err(verdict) => {
-            let verdict = config::policy::<C>().apply(verdict);
-            report::frame(ctx, place, verdict, ctx.octets());
-            verdict
-        }
+    Judgement {
+        verdict,
+        ruling: bits,
     }
 }
 

@@ -6,8 +6,14 @@ use aya_ebpf::{
 };
 use tcpguard_common::{
     abi::{Adjudication, HOOKS},
-    counters::Counters,
+    conn::time::Ticks,
+    counters::{Counters, Events},
+    flow::{FlowKey4, FlowKey6},
+    table::Set,
 };
+
+/// `BPF_F_MMAPABLE`: user space reads a table without a system call.
+const MMAPABLE: usize = 1 << 10;
 
 /// By `abi::counter_index`. Written by the hooks, each CPU its own copy; read by the loader, which
 /// sets the size to the interfaces it guards. Never full: a slot is there or the frame is counted in
@@ -18,3 +24,21 @@ pub(crate) static COUNTERS: PerCpuArray<Counters, HOOKS> = PerCpuArray::new();
 /// The last judgement, only while a replay asks for it. One entry.
 #[btf_map]
 pub(crate) static ADJUDICATION: Array<Adjudication, 1> = Array::new();
+
+/// The moment of a replay, written by the host before each frame. One entry.
+#[btf_map]
+pub(crate) static CLOCK: Array<Ticks, 1> = Array::new();
+
+/// What happened to connections. Written by both hooks, each CPU its own copy; read by the loader.
+/// One entry.
+#[btf_map]
+pub(crate) static EVENTS: PerCpuArray<Events, 1> = PerCpuArray::new();
+
+/// Connections of IPv4, by `table::key::Location`. Written by both hooks, read by them and through
+/// mmap by user space. The loader sets the size. What happens when it is full: `table`.
+#[btf_map]
+pub(crate) static FLOWS4: Array<Set<FlowKey4>, 1, MMAPABLE> = Array::new();
+
+/// Connections of IPv6, as above.
+#[btf_map]
+pub(crate) static FLOWS6: Array<Set<FlowKey6>, 1, MMAPABLE> = Array::new();

@@ -1,7 +1,10 @@
 //! A frame in the kernel. All raw packet pointers live here.
 #![expect(unsafe_code, reason = "packet memory is reached through raw pointers")]
 
+use core::mem::offset_of;
+
 use aya_ebpf::{
+    bindings::{__sk_buff, xdp_md},
     helpers::generated::bpf_xdp_get_buff_len,
     programs::{TcContext, XdpContext},
 };
@@ -32,12 +35,12 @@ pub(crate) trait Buffer {
 impl Buffer for XdpContext {
     #[inline(always)]
     fn start(&self) -> usize {
-        self.data()
+        pointer::<{ offset_of!(xdp_md, data) }, _>(self.ctx)
     }
 
     #[inline(always)]
     fn end(&self) -> usize {
-        self.data_end()
+        pointer::<{ offset_of!(xdp_md, data_end) }, _>(self.ctx)
     }
 
     #[inline(always)]
@@ -51,18 +54,37 @@ impl Buffer for XdpContext {
 impl Buffer for TcContext {
     #[inline(always)]
     fn start(&self) -> usize {
-        self.data()
+        pointer::<{ offset_of!(__sk_buff, data) }, _>(self.skb.skb)
     }
 
     #[inline(always)]
     fn end(&self) -> usize {
-        self.data_end()
+        pointer::<{ offset_of!(__sk_buff, data_end) }, _>(self.skb.skb)
     }
 
     #[inline(always)]
     fn octets(&self) -> u32 {
         self.len()
     }
+}
+
+/// A packet pointer of a context, which has 32 bits there and 64 in a register. By hand, because of a
+/// plain load LLVM knows that the upper bits are zero, and copies the pointer as 32 bits, which makes
+/// a mere number of it (LLVM 22, Linux 6.18).
+#[inline(always)]
+fn pointer<const AT: usize, C>(context: *const C) -> usize {
+    let pointer;
+    // SAFETY: the context is valid for the run of the program, and the field lies within it.
+    unsafe {
+        core::arch::asm!(
+            "{0} = *(u32 *)({1} + {at})",
+            out(reg) pointer,
+            in(reg) context,
+            at = const AT,
+            options(pure, readonly, nostack)
+        );
+    }
+    pointer
 }
 
 /// Brings the headers of a frame that leaves into the linear part, where they nearly always are
@@ -137,6 +159,11 @@ impl<B: Buffer> Cursor for Packet<'_, B> {
     }
 
     #[inline(always)]
+    fn offset(&self) -> u32 {
+        linear(self.buffer) - self.readable()
+    }
+
+    #[inline(always)]
     fn readable(&self) -> u32 {
         opaque(self.end - self.position) as u32
     }
@@ -161,7 +188,7 @@ pub(crate) fn linear(buffer: &impl Buffer) -> u32 {
 /// and the verifier lets no packet pointer be added in 32 bits (LLVM 22, Linux 6.18). The addition
 /// of nothing is there because an empty statement would have no line in the debug information.
 #[inline(always)]
-fn opaque(mut number: usize) -> usize {
+pub(crate) fn opaque(mut number: usize) -> usize {
     // SAFETY: adds nothing to a register.
     unsafe {
         core::arch::asm!("{0} += 0", inout(reg) number, options(pure, nomem, nostack));

@@ -1,14 +1,22 @@
 //! Counting.
 
 use tcpguard_common::{
-    abi::counter_index, counters::Counters, parse::Link, segment::Segment, verdict::Verdict,
+    abi::counter_index, conn::ruling::Ruling, counters::Counters, flags::TcpFlags, parse::Link,
+    verdict::Verdict,
 };
 
 use crate::{
     config::{self, Hooked},
-    maps::COUNTERS,
+    maps::{COUNTERS, EVENTS},
     transcript::{self, Transcribe},
 };
+
+/// What was decided about a segment, and what the tracker said of it: [`Ruling::bits`], or 0.
+#[derive(Clone, Copy)]
+pub(crate) struct Judgement {
+    pub(crate) verdict: Verdict,
+    pub(crate) ruling: u32,
+}
 
 /// Where a frame is counted, and how it is read once more if its judgement is written down. Two
 /// words, so that it is passed in registers.
@@ -36,14 +44,28 @@ impl Place {
 pub(crate) fn segment(
     ctx: &impl Transcribe,
     place: Place,
-    verdict: Verdict,
-    segment: &Segment,
+    judgement: Judgement,
+    flags: TcpFlags,
     octets: u32,
 ) {
     if let Some(counters) = counters(place) {
-        counters.count_segment(verdict, segment, octets);
+        counters.count_segment(judgement.verdict, flags, octets);
     }
-    transcript::write(ctx, place.link, verdict);
+    transcript::write(ctx, place.link, judgement.verdict, judgement.ruling);
+}
+
+/// Counts what a ruling brought about in the life of a connection: rare beside its segments.
+#[inline(always)]
+pub(crate) fn event(ruling: Ruling) {
+    if ruling.is_eventful()
+        && let Some(events) = EVENTS.get_ptr_mut(0)
+    {
+        #[expect(unsafe_code, reason = "map values are reached through raw pointers")]
+        // SAFETY: as with the counters.
+        unsafe {
+            (*events).count(ruling);
+        }
+    }
 }
 
 /// Counts a frame of `octets` octets that gave no segment.
@@ -52,7 +74,7 @@ pub(crate) fn frame(ctx: &impl Transcribe, place: Place, verdict: Verdict, octet
     if let Some(counters) = counters(place) {
         counters.count_frame(verdict, octets);
     }
-    transcript::write(ctx, place.link, verdict);
+    transcript::write(ctx, place.link, verdict, 0);
 }
 
 #[inline(always)]

@@ -13,43 +13,46 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use tcpguard_common::{
-    abi::{Adjudication, Transcript},
-    parse::{Link, parse},
-    segment::{Addresses, Segment},
+    abi::{Adjudication, Question6, Transcript},
+    parse::Link,
     verdict::Verdict,
 };
 
 use crate::{
     config,
     maps::ADJUDICATION,
-    packet::{Buffer, Packet},
+    parsed::{self, Parseable, Parsed},
 };
 
 /// A context whose judgements can be written down, by this hook's global function.
 pub(crate) trait Transcribe {
     /// Reads the frame once more and writes its judgement down.
-    fn transcribe(&self, raw_ip: u32, cell: u32);
+    fn transcribe(&self, raw_ip: u32, cell: u32, ruling: u32);
 }
 
 impl Transcribe for XdpContext {
     #[inline(always)]
-    fn transcribe(&self, raw_ip: u32, cell: u32) {
-        transcribe_ingress(self.ctx, raw_ip, cell);
+    fn transcribe(&self, raw_ip: u32, cell: u32, ruling: u32) {
+        transcribe_ingress(self.ctx, raw_ip, cell, ruling);
     }
 }
 
 impl Transcribe for TcContext {
     #[inline(always)]
-    fn transcribe(&self, raw_ip: u32, cell: u32) {
-        transcribe_egress(self.skb.skb, raw_ip, cell);
+    fn transcribe(&self, raw_ip: u32, cell: u32, ruling: u32) {
+        transcribe_egress(self.skb.skb, raw_ip, cell, ruling);
     }
 }
 
 /// Writes a judgement down if the loader asked for that.
 #[inline(always)]
-pub(crate) fn write(ctx: &impl Transcribe, link: Link, verdict: Verdict) {
+pub(crate) fn write(ctx: &impl Transcribe, link: Link, verdict: Verdict, ruling: u32) {
     if config::transcript() != Transcript::Off as u32 {
-        ctx.transcribe(u32::from(link == Link::RawIp), verdict.cell() as u32);
+        ctx.transcribe(
+            u32::from(link == Link::RawIp),
+            verdict.cell() as u32,
+            ruling,
+        );
     }
 }
 
@@ -59,14 +62,14 @@ pub(crate) fn write(ctx: &impl Transcribe, link: Link, verdict: Verdict) {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn transcribe_ingress(ctx: *mut xdp_md, raw_ip: u32, cell: u32) -> u32 {
-    transcribe(&XdpContext::new(ctx), raw_ip, cell)
+extern "C" fn transcribe_ingress(ctx: *mut xdp_md, raw_ip: u32, cell: u32, ruling: u32) -> u32 {
+    transcribe(&XdpContext::new(ctx), raw_ip, cell, ruling)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn transcribe_egress(ctx: *mut __sk_buff, raw_ip: u32, cell: u32) -> u32 {
-    transcribe(&TcContext::new(ctx), raw_ip, cell)
+extern "C" fn transcribe_egress(ctx: *mut __sk_buff, raw_ip: u32, cell: u32, ruling: u32) -> u32 {
+    transcribe(&TcContext::new(ctx), raw_ip, cell, ruling)
 }
 
 /// What a debug record tells of a frame that was objected to.
@@ -84,7 +87,7 @@ pub(crate) struct Record {
 /// Reads the frame once more and writes down what was decided about it. Always 0: the verifier wants
 /// a global function to return a number.
 #[inline(always)]
-fn transcribe(ctx: &impl Buffer, raw_ip: u32, cell: u32) -> u32 {
+fn transcribe(ctx: &impl Parseable, raw_ip: u32, cell: u32, ruling: u32) -> u32 {
     const ADJUDICATE: u32 = Transcript::Adjudicate as u32;
     const LOG: u32 = Transcript::Log as u32;
     let Some(verdict) = Verdict::from_cell(cell as usize) else {
@@ -95,12 +98,12 @@ fn transcribe(ctx: &impl Buffer, raw_ip: u32, cell: u32) -> u32 {
     } else {
         Link::RawIp
     };
-    let mut segment = Segment::EMPTY;
-    let parsed = parse(&mut Packet::whole(ctx), link, &mut segment).is_ok();
+    let mut parsed = Parsed::NOTHING;
+    let _ = parsed::whole(ctx, link, &mut parsed);
     match config::transcript() {
-        ADJUDICATE => adjudicate(verdict, parsed.then_some(&segment)),
+        ADJUDICATE => adjudicate(verdict, &parsed, ruling),
         LOG if verdict.reason().is_some() => {
-            log_record(&record(cell, parsed, &segment));
+            log_record(&record(cell, &parsed));
         }
         _ => {}
     }
@@ -109,35 +112,38 @@ fn transcribe(ctx: &impl Buffer, raw_ip: u32, cell: u32) -> u32 {
 
 /// Leaves the judgement where the host reads it after the run.
 #[inline(always)]
-fn adjudicate(verdict: Verdict, segment: Option<&Segment>) {
+fn adjudicate(verdict: Verdict, parsed: &Parsed, ruling: u32) {
+    let segment = parsed.segment();
+    let judgement = if parsed.version == 0 {
+        Adjudication::new(verdict, None, 0)
+    } else {
+        Adjudication::new(verdict, Some(&segment), ruling)
+    };
     if let Some(last) = ADJUDICATION.get_ptr_mut(0) {
         // SAFETY: the pointer is valid for the run of the program; a replay runs one at a time.
         unsafe {
-            *last = Adjudication::new(verdict, segment);
+            *last = judgement;
         }
     }
 }
 
 #[inline(always)]
-fn record(cell: u32, parsed: bool, segment: &Segment) -> Record {
-    let (version, source, destination) = match segment.addresses {
-        Addresses::V4 {
-            source,
-            destination,
-        } => (4, [source, 0, 0, 0], [destination, 0, 0, 0]),
-        Addresses::V6 {
-            source,
-            destination,
-        } => (6, source, destination),
+fn record(cell: u32, parsed: &Parsed) -> Record {
+    let Question6 { prefixes, rest } = parsed.question;
+    let [[a, b, c], [e, f, g]] = prefixes;
+    let (source, destination) = if parsed.version == 4 {
+        ([rest.source, 0, 0, 0], [rest.destination, 0, 0, 0])
+    } else {
+        ([a, b, c, rest.source], [e, f, g, rest.destination])
     };
     Record {
         cell,
-        version: if parsed { version } else { 0 },
+        version: u32::from(parsed.version),
         source,
         destination,
         ports: [
-            u32::from(segment.source_port),
-            u32::from(segment.destination_port),
+            u32::from(rest.source_port),
+            u32::from(rest.destination_port),
         ],
     }
 }

@@ -74,6 +74,19 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
 
+    /// Connections to remember, of IPv4 and of IPv6 each; by default as many as suit the memory
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..=16_000_000))]
+    pub max_conns: Option<u32>,
+
+    /// How long connections that were there before are taken over without a witness; by default 60s
+    /// where this host forwards, and not at all where it does not
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub learn: Option<Duration>,
+
+    /// What leaves is not seen, or leaves elsewhere: check nothing that hangs on it
+    #[arg(long)]
+    pub ingress_only: bool,
+
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -124,9 +137,21 @@ pub struct ReplayArgs {
     /// Who decides: the host's copy of the core, or the very bytecode in the kernel (needs root)
     #[arg(long, value_enum, default_value_t = EngineKind::Host)]
     pub engine: EngineKind,
+    /// What becomes of connections whose beginning the capture does not have
+    #[arg(long, value_enum, default_value_t = Pickup::Never)]
+    pub pickup: Pickup,
     /// One JSON object a frame and a summary
     #[arg(long)]
     pub json: bool,
+}
+
+/// What becomes of a segment in the middle of a connection that was not seen to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pickup {
+    /// It belongs to no connection
+    Never,
+    /// Its connection is taken over from there
+    Always,
 }
 
 /// Who decides about the frames of a capture.

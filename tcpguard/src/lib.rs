@@ -1,6 +1,7 @@
 //! The loader of tcpguard and its host tools.
 
 pub mod cli;
+pub mod clock;
 pub mod enforce;
 pub mod engine;
 pub mod explain;
@@ -12,4 +13,5 @@ mod preflight;
 pub mod replay;
 pub mod run;
 pub mod sample;
+pub mod tracking;
 pub mod watch;

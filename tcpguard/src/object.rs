@@ -37,5 +37,7 @@ pub fn open(config: &Config, log: Log) -> Result<Ebpf, aya::EbpfError> {
         .override_global(abi::CONFIG, config, true)
         .override_global(aya_log::LEVEL, &log.level(), true)
         .map_max_entries(abi::COUNTERS, slots)
+        .map_max_entries(abi::FLOWS4, config.sets[0])
+        .map_max_entries(abi::FLOWS6, config.sets[1])
         .load(OBJECT)
 }

@@ -15,6 +15,7 @@ use crate::{
     object::Log,
     preflight,
     sample::{Egress, Ingress},
+    tracking::Tracking,
     watch,
 };
 
@@ -26,6 +27,11 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
         mode: args.mode,
         policy: enforce::policy(args.observe, args.enforce),
         log: if verbose { Log::Debug } else { Log::Off },
+        tracking: Tracking {
+            max_conns: args.max_conns,
+            learn: args.learn,
+            ingress_only: args.ingress_only,
+        },
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -40,6 +40,14 @@ impl Marks {
         self.0
     }
 
+    /// From bits as they lie in memory; higher ones are dropped.
+    #[inline(always)]
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "higher bits are dropped")]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits as u16)
+    }
+
     /// These marks and `other`.
     #[inline(always)]
     #[must_use]

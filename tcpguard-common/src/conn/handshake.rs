@@ -122,9 +122,12 @@ pub(super) fn ack(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict {
     if !acknowledges_syn(pair, seen) && !pair.is_loose() {
         return Verdict::dropped(Reason::HandshakeBadAck);
     }
-    let verdict = data::judge_scaled(pair, seen, pair.settled_scale());
+    let scale = pair.settled_scale();
+    let verdict = data::judge_scaled(pair, seen, scale);
     if verdict == Verdict::ACCEPT {
-        pair.me.scale = pair.settled_scale();
+        pair.me.scale = scale;
+        // Until now there was no acknowledgment that this one could lie behind.
+        pair.me.ack = seen.ack;
         pair.mark(Marks::ACKED_SYN, seen);
     }
     verdict

@@ -26,32 +26,48 @@ mod data;
 mod handshake;
 mod pair;
 mod reset;
+mod verified;
 mod window;
 
-pub use self::pair::{Pair, is_live};
+pub use self::{entry::Conn, pair::Pair};
 use self::{
     half::Marks,
     ruling::Ruling,
     seen::{Class, Seen},
     state::State,
-    window::Fit,
+    window::{Bounds, Fit},
 };
-use crate::{flags::TcpFlags, reason::Reason, verdict::Verdict};
+use crate::{flags::TcpFlags, flow::Way, reason::Reason, verdict::Verdict};
 
 /// Decides about a segment of a connection that has an entry, and remembers what it said.
 ///
 /// A segment that is dropped or ignored changes nothing.
 #[inline(always)]
-pub fn track(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
-    if is_plain(pair, seen) && pair.fit(seen) == Fit::Inside {
-        let scale = pair.me.scale;
-        window::advance(pair.me, seen, scale);
-        return Ruling::new(Verdict::ACCEPT)
+pub fn track(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
+    let pair = Pair::of(conn, way);
+    if is_plain(&pair, seen) && Bounds::of(pair.me, pair.other, seen).fit() == Fit::Inside {
+        let ruling = Ruling::new(Verdict::ACCEPT)
             .from(State::Established)
             .to(State::Established)
             .going(pair.direction());
+        let scale = pair.me.scale;
+        window::advance(pair.me, seen, scale);
+        return ruling;
     }
-    track_rare(pair, seen)
+    verified::track_rare(conn, way, seen)
+}
+
+/// Decides about the first segment of an entry, new or free to be used again, and makes the entry if
+/// [`opens`] says so.
+#[inline(always)]
+pub fn first(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
+    verified::first(conn, way, seen)
+}
+
+/// Makes the entry one of a connection in whose middle the segment is.
+#[inline(always)]
+pub fn adopt(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
+    verified::adopt(conn, way, seen)
 }
 
 /// Whether it is a segment without SYN, FIN and RST of a connection that is established and live,
@@ -64,13 +80,8 @@ fn is_plain(pair: &Pair<'_>, seen: &Seen) -> bool {
         .with(Marks::RST)
         .with(Marks::LOCAL);
     const OPEN: Marks = Marks::HEARD.with(Marks::ACKED_SYN);
-    let speaker = if seen.is_local() {
-        Marks::LOCAL
-    } else {
-        Marks::NONE
-    };
     let turns = TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::RST);
-    pair.me.marks.common(CHECKED).bits() == OPEN.with(speaker).bits()
+    pair.me.marks.common(CHECKED).bits() == OPEN.with(seen.speaker()).bits()
         && pair
             .other
             .marks
@@ -82,33 +93,43 @@ fn is_plain(pair: &Pair<'_>, seen: &Seen) -> bool {
 }
 
 /// As [`track`], whatever the state.
-fn track_rare(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
+#[inline(always)]
+fn judge_rare(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
     let before = pair.state();
-    if !pair.is_live(before, seen.now) {
-        return first(pair, seen);
+    if !verified::is_live(pair, before, seen.now) {
+        return open_or_refuse_class(pair, seen, class);
     }
     let loose = pair.is_loose();
-    let (verdict, appealable) = if pair.me.marks.contains(Marks::LOCAL) && !seen.is_local() {
+    let (verdict, before) = if pair.me.marks.contains(Marks::LOCAL) && !seen.is_local() {
         // It claims to be what only this host can be: spoofed, or looped back.
-        (Verdict::IGNORE, false)
+        forget(Verdict::IGNORE, before)
     } else {
-        let verdict = judge(pair, before, seen);
-        (verdict, is_appealable(before, verdict, seen))
+        forget(judge(pair, before, seen, class), before)
     };
-    if seen.is_believed() && contradicts(pair, before, verdict, seen) {
-        return believe(pair, before, seen);
+    if seen.is_believed() && contradicts(pair, before, verdict, seen, class) {
+        return believe(pair, before, seen, class);
     }
     Ruling::new(verdict)
         .from(before)
         .to(pair.state())
         .going(pair.direction())
-        .resynchronised_if(!loose && pair.is_loose() && matches!(seen.class(), Class::Ack))
-        .appealable_if(appealable)
+        .resynchronised_if(!loose && pair.is_loose() && matches!(class, Class::Ack))
+        .appealable_if(is_appealable(before, verdict, class))
+}
+
+/// A verdict and a state as the verifier knows nothing of them.
+#[inline(always)]
+fn forget(verdict: Verdict, state: State) -> (Verdict, State) {
+    let number = verified::conn_forget((verdict.cell() as u32) << 8 | state as u32);
+    (
+        Verdict::from_cell((number >> 8) as usize).unwrap_or(Verdict::ACCEPT),
+        State::from_number_or_closed(number & 0xff),
+    )
 }
 
 #[inline(always)]
-fn judge(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict {
-    match (seen.class(), before) {
+fn judge(pair: &mut Pair<'_>, before: State, seen: &Seen, class: Class) -> Verdict {
+    match (class, before) {
         (Class::Rst, _) => reset::judge(pair, before, seen),
         (Class::Syn, _) => handshake::syn(pair, before, seen),
         (Class::SynAck, _) => handshake::syn_ack(pair, before, seen),
@@ -125,17 +146,23 @@ fn judge(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict {
 /// Whether an entry that a segment does not fit to may be the wrong one: made by a SYN that somebody
 /// else sent, or closed by a reset that its receiver did not take.
 #[inline(always)]
-fn is_appealable(before: State, verdict: Verdict, seen: &Seen) -> bool {
+fn is_appealable(before: State, verdict: Verdict, class: Class) -> bool {
     verdict.is_drop()
         && matches!(before, State::SynSent | State::Closed)
-        && matches!(seen.class(), Class::Ack)
+        && matches!(class, Class::Ack)
 }
 
 /// Whether a segment that is to be believed does not fit to the entry: then the entry is wrong.
 #[inline(always)]
-fn contradicts(pair: &Pair<'_>, before: State, verdict: Verdict, seen: &Seen) -> bool {
+fn contradicts(
+    pair: &Pair<'_>,
+    before: State,
+    verdict: Verdict,
+    seen: &Seen,
+    class: Class,
+) -> bool {
     let new = verdict.is_drop() || (verdict == Verdict::IGNORE && !pair.me.seq_is(seen));
-    match seen.class() {
+    match class {
         Class::Syn | Class::SynAck => new,
         Class::Ack => verdict.is_drop() || (matches!(before, State::SynSent) && new),
         Class::Rst => verdict.is_drop(),
@@ -144,15 +171,15 @@ fn contradicts(pair: &Pair<'_>, before: State, verdict: Verdict, seen: &Seen) ->
 
 /// Makes the entry anew from a segment that is to be believed.
 #[inline(always)]
-fn believe(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Ruling {
-    let verdict = match seen.class() {
+fn believe(pair: &mut Pair<'_>, before: State, seen: &Seen, class: Class) -> Ruling {
+    let verdict = match class {
         Class::Rst => Verdict::IGNORE,
         Class::Syn => {
             pair.open(seen);
             Verdict::ACCEPT
         }
         Class::SynAck | Class::Ack => {
-            take_over(pair, seen);
+            pair.take_over(seen, class);
             Verdict::ACCEPT
         }
     };
@@ -160,14 +187,19 @@ fn believe(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Ruling {
         .from(before)
         .to(pair.state())
         .going(pair.direction())
-        .resynchronised_if(matches!(seen.class(), Class::SynAck | Class::Ack))
+        .resynchronised_if(matches!(class, Class::SynAck | Class::Ack))
 }
 
 /// Whether a segment without an entry makes one.
 #[inline(always)]
 #[must_use]
 pub fn opens(seen: &Seen) -> bool {
-    match seen.class() {
+    opens_class(seen, seen.class())
+}
+
+#[inline(always)]
+fn opens_class(seen: &Seen, class: Class) -> bool {
+    match class {
         Class::Syn => true,
         Class::SynAck => seen.is_believed(),
         Class::Ack => seen.is_local(),
@@ -178,7 +210,12 @@ pub fn opens(seen: &Seen) -> bool {
 /// Decides about a segment without an entry that makes none.
 #[inline(always)]
 pub fn refuse(seen: &Seen) -> Ruling {
-    match seen.class() {
+    refuse_class(seen, seen.class())
+}
+
+#[inline(always)]
+fn refuse_class(seen: &Seen, class: Class) -> Ruling {
+    match class {
         // This host refuses something, or answers what was let through.
         Class::Rst if seen.is_local() => Ruling::new(Verdict::IGNORE),
         Class::Rst => Ruling::appealable(Reason::RstNoConnection),
@@ -187,37 +224,35 @@ pub fn refuse(seen: &Seen) -> Ruling {
     }
 }
 
-/// Decides about the first segment of an entry, new or free to be used again, and makes the entry if
-/// [`opens`] says so.
 #[inline(always)]
-pub fn first(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
-    if !opens(seen) {
-        return refuse(seen);
+fn open_or_refuse(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
+    open_or_refuse_class(pair, seen, seen.class())
+}
+
+#[inline(always)]
+fn open_or_refuse_class(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
+    if !opens_class(seen, class) {
+        return refuse_class(seen, class);
     }
-    if matches!(seen.class(), Class::Syn) {
+    if matches!(class, Class::Syn) {
         pair.open(seen);
         return Ruling::new(Verdict::ACCEPT)
             .to(State::SynSent)
             .going(pair.direction());
     }
-    adopt(pair, seen)
+    take_over_class(pair, seen, class)
 }
 
-/// Makes the entry one of a connection in whose middle the segment is.
 #[inline(always)]
-pub fn adopt(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
-    take_over(pair, seen);
+fn take_over(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
+    take_over_class(pair, seen, seen.class())
+}
+
+#[inline(always)]
+fn take_over_class(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
+    pair.take_over(seen, class);
     Ruling::new(Verdict::ACCEPT)
         .to(pair.state())
         .going(pair.direction())
         .adopting()
-}
-
-#[inline(always)]
-fn take_over(pair: &mut Pair<'_>, seen: &Seen) {
-    if matches!(seen.class(), Class::SynAck) {
-        pair.answer_unseen(seen);
-    } else {
-        pair.adopt(seen);
-    }
 }

@@ -1,12 +1,14 @@
 //! The entry of a connection as one of its segments looks at it: my half, and the other's.
 
 use super::{
+    entry::Conn,
     half::{Half, Marks},
     ruling::Direction,
-    seen::Seen,
+    seen::{Class, Seen},
     state::State,
     time::{self, Ticks},
-    window::{self, Fit},
+    verified,
+    window::{self, Bounds, Fit},
 };
 use crate::{flags::TcpFlags, flow::Way, reason::Reason, verdict::Verdict};
 
@@ -27,8 +29,10 @@ pub struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// The halves of an entry as a segment that goes this way looks at them.
-    pub fn of(halves: &'a mut [Half; 2], created: &'a mut Ticks, way: Way) -> Self {
+    /// The halves of a connection as a segment that goes this way looks at them.
+    #[inline(always)]
+    pub fn of(conn: &'a mut Conn, way: Way) -> Self {
+        let Conn { created, halves } = conn;
         let [up, down] = halves;
         let (me, other) = match way {
             Way::Up => (up, down),
@@ -40,7 +44,7 @@ impl<'a> Pair<'a> {
     /// The state that follows from both halves.
     #[inline(always)]
     pub(super) fn state(&self) -> State {
-        State::of(self.me, self.other)
+        verified::state(self.me.marks, self.other.marks)
     }
 
     /// The direction of the segment.
@@ -51,12 +55,6 @@ impl<'a> Pair<'a> {
         } else {
             Direction::Reply
         }
-    }
-
-    /// Whether the entry is still of a connection, and not only memory that was not needed since.
-    #[inline(always)]
-    pub(super) fn is_live(&self, state: State, now: Ticks) -> bool {
-        is_live(self.me, self.other, state, now)
     }
 
     /// Whether either direction's numbers are not anchored by a handshake.
@@ -88,7 +86,7 @@ impl<'a> Pair<'a> {
     /// How the segment lies to the windows.
     #[inline(always)]
     pub(super) fn fit(&self, seen: &Seen) -> Fit {
-        window::fit(self.me, self.other, seen)
+        Bounds::of(self.me, self.other, seen).fit_verified()
     }
 
     /// Makes the entry one of a connection that this SYN opens.
@@ -105,7 +103,7 @@ impl<'a> Pair<'a> {
                 .with(Marks::HEARD)
                 .with(Marks::SYN)
                 .with(given(Marks::SCALED, scaled))
-                .with(given(Marks::LOCAL, seen.is_local())),
+                .with(seen.speaker()),
             scale: if scaled {
                 seen.scale.min(LARGEST_SCALE)
             } else {
@@ -122,7 +120,7 @@ impl<'a> Pair<'a> {
     /// Makes the entry one of a connection in whose middle this segment is: what the other direction
     /// has said is what this one acknowledges of it.
     #[inline(always)]
-    pub(super) fn adopt(&mut self, seen: &Seen) {
+    fn adopt(&mut self, seen: &Seen) {
         *self.created = seen.now;
         let known = Marks::ACKED_SYN.with(Marks::LOOSE);
         let fin = seen.flags.contains(TcpFlags::FIN);
@@ -136,7 +134,7 @@ impl<'a> Pair<'a> {
                 .with(Marks::ORIGINAL)
                 .with(Marks::HEARD)
                 .with(given(Marks::FIN, fin))
-                .with(given(Marks::LOCAL, seen.is_local())),
+                .with(seen.speaker()),
             scale: LARGEST_SCALE,
             wraps: 0,
         };
@@ -153,9 +151,19 @@ impl<'a> Pair<'a> {
         };
     }
 
+    /// Makes the entry one of a connection of which this segment is the first that was seen.
+    #[inline(always)]
+    pub(super) fn take_over(&mut self, seen: &Seen, class: Class) {
+        if matches!(class, Class::SynAck) {
+            self.answer_unseen(seen);
+        } else {
+            self.adopt(seen);
+        }
+    }
+
     /// Makes the entry one of a handshake whose SYN went by unseen and that this SYN+ACK answers.
     #[inline(always)]
-    pub(super) fn answer_unseen(&mut self, seen: &Seen) {
+    fn answer_unseen(&mut self, seen: &Seen) {
         *self.created = seen.now;
         *self.other = Half {
             isn: seen.ack.plus(u32::MAX),
@@ -194,7 +202,7 @@ impl<'a> Pair<'a> {
                 .with(Marks::SYN)
                 .with(Marks::ACKED_SYN)
                 .with(given(Marks::SCALED, scaled))
-                .with(given(Marks::LOCAL, seen.is_local())),
+                .with(seen.speaker()),
             scale: if used {
                 seen.scale.min(LARGEST_SCALE)
             } else {
@@ -216,7 +224,7 @@ impl<'a> Pair<'a> {
     /// Adds what a segment of this direction makes known.
     #[inline(always)]
     pub(super) fn mark(&mut self, marks: Marks, seen: &Seen) {
-        let local = given(Marks::LOCAL, seen.is_local());
+        let local = seen.speaker();
         self.me.marks = self.me.marks.with(marks).with(local);
     }
 
@@ -247,18 +255,33 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Whether an entry is still of a connection at `now`.
+/// Whether a connection in the state of this number is remembered after so many ticks.
 #[inline(always)]
-#[must_use]
-pub fn is_live(one: &Half, two: &Half, state: State, now: Ticks) -> bool {
-    let idle = now.since(one.seen).min(now.since(two.seen));
-    let both_heard = one.marks.common(two.marks).contains(Marks::HEARD);
+pub(super) const fn outlives(idle: u32, state: u32, both_heard: bool) -> bool {
+    let state = State::from_number_or_closed(state);
     let lifetime = if matches!(state, State::Established) && !both_heard {
         time::ONE_SIDED
     } else {
         time::lifetime(state)
     };
     idle <= lifetime
+}
+
+/// [`Conn::readiness`] of a connection with these marks that was not heard for so long.
+#[inline(always)]
+pub(super) const fn readiness(one: Marks, two: Marks, idle: u32) -> u32 {
+    const ENDED: u32 = 1 << 31;
+    const HALF_OPEN: u32 = 1 << 30;
+    let state = State::of_marks(one, two);
+    let both_heard = one.common(two).contains(Marks::HEARD);
+    if !outlives(idle, state as u32, both_heard) {
+        return u32::MAX;
+    }
+    match state {
+        State::TimeWait | State::Closed => ENDED | idle,
+        State::SynSent | State::SynSent2 | State::SynReceived => HALF_OPEN | idle,
+        State::Established | State::FinWait | State::CloseWait | State::LastAck => 0,
+    }
 }
 
 #[inline(always)]

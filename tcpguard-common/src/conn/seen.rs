@@ -1,6 +1,6 @@
 //! A segment as the tracker sees it.
 
-use super::time::Ticks;
+use super::{half::Marks, time::Ticks};
 use crate::{
     flags::TcpFlags,
     segment::Segment,
@@ -52,6 +52,12 @@ impl Voice {
     /// can be held against it.
     pub const LONE: Self = Self(2);
 
+    /// Its number, as it crosses to the kernel.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
     /// The voice with this number, as it crosses to the kernel.
     #[inline(always)]
     #[must_use]
@@ -76,6 +82,20 @@ pub enum Class {
 impl Seen {
     /// A SYN without the window scale option.
     pub const NO_SCALE: u8 = u8::MAX;
+
+    /// Memory for a segment.
+    pub const NOTHING: Self = Self {
+        seq: SeqNum(0),
+        ack: SeqNum(0),
+        payload_len: 0,
+        sacked: SeqNum(0),
+        now: Ticks(0),
+        window: 0,
+        flags: TcpFlags::NULL,
+        scale: Self::NO_SCALE,
+        voice: Voice::FOREIGN,
+        reserved: 0,
+    };
 
     /// The segment at a moment, without its options.
     #[inline(always)]
@@ -130,6 +150,14 @@ impl Seen {
     #[must_use]
     pub const fn is_local(&self) -> bool {
         self.voice.0 == Voice::LOCAL.0
+    }
+
+    /// What is known of a direction by who speaks for it. Without a branch, which would be one more
+    /// way for the verifier.
+    #[inline(always)]
+    pub(super) const fn speaker(&self) -> Marks {
+        const SHIFT: u32 = Marks::LOCAL.bits().trailing_zeros();
+        Marks::from_bits((self.voice.0 as u32 & Voice::LOCAL.0 as u32) << SHIFT)
     }
 
     /// Whether the other direction of its connection is never seen.

@@ -17,6 +17,7 @@
 use super::{
     half::{Half, Marks},
     seen::Seen,
+    verified,
 };
 use crate::{reason::Reason, seq::SeqNum};
 
@@ -34,30 +35,102 @@ pub(super) enum Fit {
     Outside(Reason),
 }
 
-/// Holds a segment of the direction `me` against the four bounds.
+impl Fit {
+    const LATE: u32 = 1;
+    const OUTSIDE: u32 = 2;
+
+    /// As a function returns it that the verifier checks by itself.
+    pub(super) const fn number(self) -> u32 {
+        match self {
+            Self::Inside => 0,
+            Self::Late => Self::LATE,
+            Self::Outside(reason) => Self::OUTSIDE + reason as u32,
+        }
+    }
+}
+
+/// How far a segment of S is from the four bounds, in octets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// From R.ack to s.
+    pub(super) ahead: i64,
+    /// From e back to S.end.
+    pub(super) behind: i64,
+    /// From R.end to a.
+    pub(super) unsent: i64,
+    /// R.window
+    pub(super) room: u32,
+    /// S.window
+    pub(super) own_room: u32,
+}
+
+impl Bounds {
+    /// Of a segment of the direction `me`.
+    #[inline(always)]
+    pub(super) fn of(me: &Half, other: &Half, seen: &Seen) -> Self {
+        let next = expected(me, other);
+        let ahead = seen.seq.offset_from(next);
+        // From `next` rather than by a second difference of sequence numbers, which could wrap.
+        let in_flight = me.end.offset_from(next);
+        Self {
+            ahead,
+            behind: in_flight - ahead - i64::from(seen.end().since(seen.seq)),
+            unsent: seen.sacked.offset_from(other.end),
+            room: other.window,
+            own_room: me.window,
+        }
+    }
+
+    /// How the segment lies to them.
+    #[inline(always)]
+    pub(super) fn fit(&self) -> Fit {
+        if self.ahead > i64::from(self.room) {
+            return Fit::Outside(Reason::SeqAboveWindow);
+        }
+        if self.unsent > 0 {
+            return Fit::Outside(Reason::AckOfUnsent);
+        }
+        let latest = i64::from(self.room).max(LATEST);
+        if self.behind > latest {
+            return late(self.behind, latest, Reason::SeqBelowWindow);
+        }
+        let latest = i64::from(self.own_room).max(LATEST);
+        if -self.unsent > latest {
+            return late(-self.unsent, latest, Reason::AckTooOld);
+        }
+        Fit::Inside
+    }
+
+    /// The same, by a call.
+    #[inline(always)]
+    pub(super) fn fit_verified(&self) -> Fit {
+        let number = verified::conn_fit(
+            self.ahead,
+            self.behind,
+            self.unsent,
+            self.room,
+            self.own_room,
+        );
+        match number {
+            0 => Fit::Inside,
+            Fit::LATE => Fit::Late,
+            _ => Fit::Outside(outside(number - Fit::OUTSIDE)),
+        }
+    }
+}
+
+/// The bound of a number that [`Fit::number`] made.
 #[inline(always)]
-pub(super) fn fit(me: &Half, other: &Half, seen: &Seen) -> Fit {
-    let next = expected(me, other);
-    let ahead = seen.seq.offset_from(next);
-    if ahead > i64::from(other.window) {
-        return Fit::Outside(Reason::SeqAboveWindow);
+fn outside(number: u32) -> Reason {
+    const ABOVE: u32 = Reason::SeqAboveWindow as u32;
+    const BELOW: u32 = Reason::SeqBelowWindow as u32;
+    const UNSENT: u32 = Reason::AckOfUnsent as u32;
+    match number {
+        ABOVE => Reason::SeqAboveWindow,
+        BELOW => Reason::SeqBelowWindow,
+        UNSENT => Reason::AckOfUnsent,
+        _ => Reason::AckTooOld,
     }
-    let unsent = seen.sacked.offset_from(other.end);
-    if unsent > 0 {
-        return Fit::Outside(Reason::AckOfUnsent);
-    }
-    // From `next` rather than by a second difference of sequence numbers, which could wrap.
-    let in_flight = me.end.offset_from(next);
-    let behind = in_flight - ahead - i64::from(seen.end().since(seen.seq));
-    let latest = i64::from(other.window).max(LATEST);
-    if behind > latest {
-        return late(behind, latest, Reason::SeqBelowWindow);
-    }
-    let latest = i64::from(me.window).max(LATEST);
-    if -unsent > latest {
-        return late(-unsent, latest, Reason::AckTooOld);
-    }
-    Fit::Inside
 }
 
 #[inline(always)]
@@ -88,10 +161,16 @@ pub(super) fn agree(me: &Half, other: &Half) -> bool {
 
 #[inline(always)]
 fn acknowledges(half: &Half, other: &Half) -> bool {
+    let in_flight = other.end.offset_from(half.ack);
+    verified::conn_is_possible(in_flight, half.window) != 0
+}
+
+/// Whether so many octets can be in flight to a receiver that offers this window.
+#[inline(always)]
+pub(super) fn is_possible(in_flight: i64, window: u32) -> bool {
     /// More than ever is in flight on one connection, and little of the sequence space.
     const MOST: i64 = 1 << 24;
-    let in_flight = other.end.offset_from(half.ack);
-    0 <= in_flight && in_flight <= i64::from(half.window).clamp(LATEST, MOST)
+    0 <= in_flight && in_flight <= i64::from(window).clamp(LATEST, MOST)
 }
 
 /// Moves a half on by a segment of its own that is inside; `scale` is that of its windows.

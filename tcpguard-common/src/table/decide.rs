@@ -2,7 +2,7 @@
 
 use super::Candidates;
 use crate::{
-    conn::{self, Pair, entry::Entry, ruling::Ruling, seen::Seen, witness::Plea},
+    conn::{self, entry::Entry, ruling::Ruling, seen::Seen, witness::Plea},
     flow::Way,
     verdict::Verdict,
 };
@@ -20,10 +20,10 @@ pub fn decide<K: Copy>(
 ) -> Ruling {
     let found = table.find();
     let ruling = match found {
-        Some(slot) => table.with(slot, |entry| conn::track(&mut pair(entry, way), seen)),
+        Some(slot) => table.with(slot, |entry| conn::track(&mut entry.conn, way, seen)),
         None if conn::opens(seen) => {
             return enter(table, key, seen, |entry| {
-                conn::first(&mut pair(entry, way), seen)
+                conn::first(&mut entry.conn, way, seen)
             });
         }
         None => conn::refuse(seen),
@@ -33,10 +33,10 @@ pub fn decide<K: Copy>(
     }
     match (plead(), found) {
         (Plea::Adopt, Some(slot)) => {
-            table.with(slot, |entry| conn::adopt(&mut pair(entry, way), seen))
+            table.with(slot, |entry| conn::adopt(&mut entry.conn, way, seen))
         }
         (Plea::Adopt, None) => enter(table, key, seen, |entry| {
-            conn::adopt(&mut pair(entry, way), seen)
+            conn::adopt(&mut entry.conn, way, seen)
         }),
         (Plea::Ignore, _) => Ruling::new(Verdict::IGNORE),
         // With no room for an entry, that there is none proves nothing.
@@ -67,9 +67,4 @@ fn enter<K: Copy>(
         table.release(slot);
     }
     ruling
-}
-
-#[inline(always)]
-fn pair<K>(entry: &mut Entry<K>, way: Way) -> Pair<'_> {
-    Pair::of(&mut entry.halves, &mut entry.created, way)
 }

@@ -11,7 +11,7 @@ use super::{
     readiness, sets_for,
 };
 use crate::{
-    conn::{entry::Entry, half::Half, ruling::Ruling, seen::Seen, time::Ticks, witness::Plea},
+    conn::{Conn, entry::Entry, ruling::Ruling, seen::Seen, time::Ticks, witness::Plea},
     flow::Way,
 };
 
@@ -35,8 +35,7 @@ impl<K: Key + Default> Table<K> {
     pub fn new(connections: u32, seed: Seed) -> Self {
         let free = Entry {
             key: K::default(),
-            created: Ticks(0),
-            halves: [Half::SILENT; 2],
+            conn: Conn::SILENT,
         };
         let set = |_| Cells {
             tags: core::array::from_fn(|_| Cell::new(EMPTY)),
@@ -138,8 +137,7 @@ impl<K: Key + Default> Candidates<K> for Sixteen<'_, K> {
     fn with<R>(&self, slot: Slot, work: impl FnOnce(&mut Entry<K>) -> R) -> R {
         let mut spare = Entry {
             key: self.key,
-            created: Ticks(0),
-            halves: [Half::SILENT; 2],
+            conn: Conn::SILENT,
         };
         let Some((_, cell)) = self.cells(slot) else {
             return work(&mut spare);

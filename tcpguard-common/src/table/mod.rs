@@ -19,7 +19,7 @@ pub mod key;
 
 pub use self::decide::decide;
 use crate::{
-    conn::{entry::Entry, is_live, state::State, time::Ticks},
+    conn::{entry::Entry, time::Ticks},
     flow::{FlowKey4, FlowKey6},
 };
 
@@ -86,6 +86,12 @@ pub trait View<K>: Copy {
     /// The tag of a slot.
     fn tag(self, way: usize) -> u32;
 
+    /// The same slot, by a number of which the kernel's verifier knows nothing: else it would check
+    /// all that follows anew for each slot.
+    fn forget(self, way: usize) -> usize {
+        way
+    }
+
     /// Whether the entry of a slot is that of `key`.
     fn holds(self, way: usize, key: &K) -> bool;
 
@@ -93,28 +99,28 @@ pub trait View<K>: Copy {
     fn readiness(self, way: usize, now: Ticks) -> u32;
 }
 
-/// The slot of an entry, or of nothing.
+/// The slot of the entry of `key`.
 #[inline(always)]
 pub fn find<K>(set: impl View<K>, tag: u32, key: &K) -> Option<usize> {
-    (0..WAYS).find(|way| set.tag(*way) == tag && set.holds(*way, key))
+    let way = set.forget(tagged(set, tag, 0)?);
+    if set.holds(way, key) {
+        return Some(way);
+    }
+    // Another connection with the same tag: one of four thousand million.
+    let way = set.forget(tagged(set, tag, way + 1)?);
+    set.holds(way, key).then_some(way)
+}
+
+/// The first slot with this tag, from slot `from` on.
+#[inline(always)]
+fn tagged<K>(set: impl View<K>, tag: u32, from: usize) -> Option<usize> {
+    (0..WAYS).find(|way| *way >= from && set.tag(*way) == tag)
 }
 
 /// How readily an entry gives way to another: never at 0, and the greater the sooner.
 #[inline(always)]
 pub fn readiness<K>(entry: &Entry<K>, now: Ticks) -> u32 {
-    const ENDED: u32 = 1 << 31;
-    const HALF_OPEN: u32 = 1 << 30;
-    let [one, two] = &entry.halves;
-    let state = State::of(one, two);
-    if !is_live(one, two, state, now) {
-        return u32::MAX;
-    }
-    let idle = now.since(one.seen).min(now.since(two.seen));
-    match state {
-        State::TimeWait | State::Closed => ENDED | idle,
-        State::SynSent | State::SynSent2 | State::SynReceived => HALF_OPEN | idle,
-        State::Established | State::FinWait | State::CloseWait | State::LastAck => 0,
-    }
+    entry.conn.readiness(now)
 }
 
 /// Where a new entry goes: an empty slot, or the one that gives way most readily.
@@ -124,14 +130,16 @@ pub fn readiness<K>(entry: &Entry<K>, now: Ticks) -> u32 {
 pub fn choose<K>(sets: [impl View<K>; 2], now: Ticks) -> Option<Slot> {
     const NEARLY_FULL: usize = WAYS - 2;
     let [first, second] = sets;
-    let used = [used(first), used(second)];
-    let second_first = used[0] >= NEARLY_FULL && used[1] < used[0];
-    let order = [usize::from(second_first), usize::from(!second_first)];
-    for set in order {
-        let view = if set == 0 { first } else { second };
-        if let Some(way) = (0..WAYS).find(|way| view.tag(*way) == EMPTY) {
-            return Some(Slot::new(set, way));
-        }
+    let used = used_slots(first);
+    if used < NEARLY_FULL {
+        return Some(Slot::new(0, used));
+    }
+    let used_there = used_slots(second);
+    if used_there < used {
+        return Some(Slot::new(1, used_there));
+    }
+    if used < WAYS {
+        return Some(Slot::new(0, used));
     }
     let mut best = (0, Slot(0));
     for slot in (0..2 * WAYS).map(Slot) {
@@ -147,9 +155,11 @@ pub fn choose<K>(sets: [impl View<K>; 2], now: Ticks) -> Option<Slot> {
     (best.0 > 0).then_some(best.1)
 }
 
+/// How many slots of a set are used: they fill up in order, and are not emptied again but by who has
+/// just filled one in vain.
 #[inline(always)]
-fn used<K>(set: impl View<K>) -> usize {
-    (0..WAYS).filter(|way| set.tag(*way) != EMPTY).count()
+fn used_slots<K>(set: impl View<K>) -> usize {
+    (0..WAYS).find(|way| set.tag(*way) == EMPTY).unwrap_or(WAYS)
 }
 
 /// The sixteen slots of one connection, and what can be done to them.

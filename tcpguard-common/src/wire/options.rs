@@ -16,10 +16,11 @@ const RIGHT_EDGE: usize = 4;
 /// More blocks than four do not fit (RFC 2018 section 3).
 const MOST_BLOCKS: usize = 4;
 
-/// Options by their offset, read one octet at a time.
+/// The options of one header, by their offset.
 pub trait Octets {
-    /// The octet at `at`, below [`MAX_LEN`]; `None` behind the last option.
-    fn octet(&self, at: usize) -> Option<u8>;
+    /// The octet at `at` and the two behind it; `None` if the options end before. No option that is
+    /// looked for is shorter.
+    fn three(&self, at: usize) -> Option<[u8; 3]>;
 
     /// Four octets in network order at `at`.
     fn word(&self, at: usize) -> Option<u32>;
@@ -28,20 +29,19 @@ pub trait Octets {
 /// The window scale that a SYN offers, as it stands there.
 #[inline(always)]
 pub fn window_scale(octets: &impl Octets) -> Option<u8> {
-    let at = find(octets, WINDOW_SCALE)?;
-    octets.octet(at + 2)
+    let (_, [_, _, scale]) = find(octets, WINDOW_SCALE)?;
+    Some(scale)
 }
 
 /// The highest octet that a segment acknowledges, by `ack` or by a SACK block.
 #[inline(always)]
 pub fn sacked(octets: &impl Octets, ack: SeqNum) -> SeqNum {
-    let Some(at) = find(octets, SACK) else {
+    let Some((at, [_, len, _])) = find(octets, SACK) else {
         return ack;
     };
-    let len = octets.octet(at + 1).map_or(0, usize::from);
     let mut highest = ack;
     for block in 0..MOST_BLOCKS {
-        if len < 2 + (block + 1) * BLOCK {
+        if usize::from(len) < 2 + (block + 1) * BLOCK {
             break;
         }
         let right = octets.word(at + 2 + block * BLOCK + RIGHT_EDGE);
@@ -54,37 +54,44 @@ pub fn sacked(octets: &impl Octets, ack: SeqNum) -> SeqNum {
     highest
 }
 
-/// Where the first option of a kind begins.
+/// Where the first option of a kind begins, and its first three octets.
 ///
 /// The offset counts up by constant steps, and options are skipped by comparing with it: with an
 /// offset that is moved by the options' own lengths the verifier would check every combination of
-/// lengths.
+/// lengths. For its sake, too, there is one look at the octets in each step.
 #[inline(always)]
-fn find(octets: &impl Octets, wanted: u8) -> Option<usize> {
-    let mut next = 0;
-    for at in 0..MAX_LEN - 1 {
+fn find(octets: &impl Octets, wanted: u8) -> Option<(usize, [u8; 3])> {
+    /// No option of three octets begins behind it.
+    const LAST: u32 = MAX_LEN as u32 - 3;
+    let mut next = 0_u32;
+    for at in 0..=LAST {
         if at < next {
             continue;
         }
-        let kind = octets.octet(at)?;
+        let found = octets.three(at as usize)?;
+        let [kind, len, _] = found;
         if kind == NO_OPERATION {
+            // So that `next` is `at` wherever an option is looked at: one state for the verifier.
+            next = at + 1;
             continue;
         }
-        let len = octets.octet(at + 1).map(usize::from)?;
         if kind == END || len < 2 {
             return None;
         }
         if kind == wanted {
-            return Some(at);
+            return Some((at as usize, found));
         }
-        next = at + len;
+        next = at + u32::from(len);
+        if next > LAST {
+            return None;
+        }
     }
     None
 }
 
 impl Octets for &[u8] {
-    fn octet(&self, at: usize) -> Option<u8> {
-        self.get(at).copied()
+    fn three(&self, at: usize) -> Option<[u8; 3]> {
+        self.get(at..)?.first_chunk().copied()
     }
 
     fn word(&self, at: usize) -> Option<u32> {

@@ -1,37 +1,86 @@
 //! The core in this process: needs no privilege.
 
-use anyhow::Result;
-use tcpguard_common::{abi::Adjudication, counters::Counters, judge::judge, policy::Policy};
+use std::fmt;
 
-use super::{Engine, Frame};
+use anyhow::Result;
+use tcpguard_common::{
+    abi::Adjudication,
+    conn::{
+        ruling::Ruling,
+        seen::{Seen, Voice},
+        witness::{self, Plea},
+    },
+    counters::{Counters, Events},
+    flow::{FlowKey4, FlowKey6},
+    judge::judge,
+    parse::Link,
+    segment::{Addresses, Segment},
+    table::host::Table,
+    verdict::Verdict,
+};
+
+use super::{CONNECTIONS, Engine, Frame, Rules};
+use crate::cli::Pickup;
 
 /// Decides with the core that is linked into this binary.
-#[derive(Clone, Debug)]
 pub struct HostEngine {
-    policy: Policy,
+    rules: Rules,
+    /// One for each kind of link, as the kernel engine has a program for each.
+    ethernet: Option<Tables>,
+    raw_ip: Option<Tables>,
     counters: Counters,
+    events: Events,
 }
 
 impl HostEngine {
-    /// An engine that enforces `policy`.
+    /// An engine that holds segments against `rules`.
     #[must_use]
-    pub const fn new(policy: Policy) -> Self {
+    pub const fn new(rules: Rules) -> Self {
         Self {
-            policy,
+            rules,
+            ethernet: None,
+            raw_ip: None,
             counters: Counters::ZERO,
+            events: Events::ZERO,
         }
     }
 
     /// Decides and counts, which does not fail here.
     pub(super) fn decide(&mut self, frame: &Frame<'_>) -> Adjudication {
-        let outcome = judge(&mut frame.cursor(), frame.link).under(&self.policy);
+        let mut outcome = judge(&mut frame.cursor(), frame.link);
+        let mut bits = 0;
+        if let (Some(segment), Some(pickup)) = (outcome.segment, self.rules.tracking)
+            && outcome.verdict == Verdict::ACCEPT
+        {
+            let ruling = self.tables(frame.link).track(&segment, frame, pickup);
+            self.events.count(ruling);
+            outcome.verdict = ruling.verdict();
+            bits = ruling.bits();
+        }
+        let outcome = outcome.under(&self.rules.policy);
         self.counters.count(&outcome, frame.wire_len);
-        Adjudication::new(outcome.verdict, outcome.segment.as_ref())
+        Adjudication::new(outcome.verdict, outcome.segment.as_ref(), bits)
     }
 
     /// Everything that was counted.
     pub(super) const fn counted(&self) -> &Counters {
         &self.counters
+    }
+
+    fn tables(&mut self, link: Link) -> &mut Tables {
+        match link {
+            Link::Ethernet => &mut self.ethernet,
+            Link::RawIp => &mut self.raw_ip,
+        }
+        .get_or_insert_with(Tables::new)
+    }
+}
+
+impl fmt::Debug for HostEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostEngine")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
     }
 }
 
@@ -42,5 +91,58 @@ impl Engine for HostEngine {
 
     fn counters(&self) -> Result<Counters> {
         Ok(self.counters)
+    }
+
+    fn events(&self) -> Result<Events> {
+        Ok(self.events)
+    }
+}
+
+/// The connections of both versions of IP.
+struct Tables {
+    v4: Table<FlowKey4>,
+    v6: Table<FlowKey6>,
+}
+
+impl Tables {
+    fn new() -> Self {
+        // Nobody aims at a replay, and the same capture is to give the same answers.
+        let seed = [0, 0];
+        Self {
+            v4: Table::new(CONNECTIONS, seed),
+            v6: Table::new(CONNECTIONS, seed),
+        }
+    }
+
+    fn track(&self, segment: &Segment, frame: &Frame<'_>, pickup: Pickup) -> Ruling {
+        let mut seen = Seen::new(segment, frame.now, Voice::FOREIGN);
+        let options = usize::from(segment.options_at)..;
+        if segment.options_len > 0
+            && let Some(octets) = frame.octets.get(options)
+        {
+            let len = usize::from(segment.options_len);
+            seen = seen.with_options(&octets.get(..len).unwrap_or(octets));
+        }
+        let plead = || match pickup {
+            Pickup::Never => Plea::Refuse,
+            Pickup::Always => witness::learn(&seen),
+        };
+        let ports = (segment.source_port, segment.destination_port);
+        match segment.addresses {
+            Addresses::V4 {
+                source,
+                destination,
+            } => {
+                let (key, way) = FlowKey4::new((source, ports.0), (destination, ports.1));
+                self.v4.decide(&key, way, &seen, plead)
+            }
+            Addresses::V6 {
+                source,
+                destination,
+            } => {
+                let (key, way) = FlowKey6::new((source, ports.0), (destination, ports.1));
+                self.v6.decide(&key, way, &seen, plead)
+            }
+        }
     }
 }

@@ -10,16 +10,20 @@ use aya::{
 };
 use tcpguard_common::{
     abi::{self, Adjudication, Config, Hook, Interface, MAX_INTERFACES, Transcript, counter_index},
-    counters::Counters,
+    conn::time::Ticks,
+    counters::{Counters, Events},
     judge::judge,
     parse::Link,
-    policy::Policy,
+    table,
     verdict::{Bypass, Verdict},
     wire::ethernet,
 };
 
-use super::{Engine, FIRST_BUFFER, Frame, host::HostEngine};
-use crate::object::{self, Log};
+use super::{CONNECTIONS, Engine, FIRST_BUFFER, Frame, Rules, host::HostEngine};
+use crate::{
+    cli::Pickup,
+    object::{self, Log},
+};
 
 /// The most octets that `BPF_PROG_TEST_RUN` takes: the first buffer and 17 pages (`MAX_SKB_FRAGS`).
 /// Longer ones, which only BIG TCP makes, are refused with ENOMEM.
@@ -33,7 +37,7 @@ const XDP_PASS: u32 = 2;
 
 /// Decides with the program that a guard attaches.
 pub struct KernelEngine {
-    policy: Policy,
+    rules: Rules,
     /// One for each kind of link, loaded when its first frame comes: the kind is a constant of the
     /// program.
     ethernet: Option<Loaded>,
@@ -44,14 +48,14 @@ pub struct KernelEngine {
 }
 
 impl KernelEngine {
-    /// An engine that enforces `policy`.
+    /// An engine that holds segments against `rules`.
     #[must_use]
-    pub const fn new(policy: Policy) -> Self {
+    pub const fn new(rules: Rules) -> Self {
         Self {
-            policy,
+            rules,
             ethernet: None,
             raw_ip: None,
-            unasked: HostEngine::new(policy),
+            unasked: HostEngine::new(rules),
             padded: Vec::new(),
         }
     }
@@ -75,22 +79,31 @@ impl Engine for KernelEngine {
         };
         let loaded = match loaded {
             Some(loaded) => loaded,
-            None => loaded.insert(Loaded::new(frame.link, self.policy)?),
+            None => loaded.insert(Loaded::new(frame.link, self.rules)?),
         };
         if !frame.is_cut() {
-            return loaded.run(frame.octets);
+            return loaded.run(frame.octets, frame.now);
         }
         // What a capture cut off is payload, of which only the length is looked at.
         self.padded.clear();
         self.padded.extend_from_slice(frame.octets);
         self.padded.resize(wire_len, 0);
-        loaded.run(&self.padded)
+        loaded.run(&self.padded, frame.now)
     }
 
     fn counters(&self) -> Result<Counters> {
         let mut sum = *self.unasked.counted();
         for loaded in [&self.ethernet, &self.raw_ip].into_iter().flatten() {
             sum.add(&loaded.counters()?);
+        }
+        Ok(sum)
+    }
+
+    fn events(&self) -> Result<Events> {
+        // What the kernel cannot be asked about gives no segment, and so no event.
+        let mut sum = Events::ZERO;
+        for loaded in [&self.ethernet, &self.raw_ip].into_iter().flatten() {
+            sum.add(&loaded.events()?);
         }
         Ok(sum)
     }
@@ -111,11 +124,12 @@ fn can_be_asked(frame: &Frame<'_>) -> bool {
 struct Loaded {
     object: Ebpf,
     adjudication: Array<MapData, Adjudication>,
+    clock: Array<MapData, u32>,
 }
 
 impl Loaded {
-    fn new(link: Link, policy: Policy) -> Result<Self> {
-        Self::load(link, policy).map_err(|error| {
+    fn new(link: Link, rules: Rules) -> Result<Self> {
+        Self::load(link, rules).map_err(|error| {
             if is_refused(&error) {
                 error.context(
                     "--engine kernel loads the program into the kernel: run as root or with \
@@ -127,16 +141,22 @@ impl Loaded {
         })
     }
 
-    fn load(link: Link, policy: Policy) -> Result<Self> {
+    fn load(link: Link, rules: Rules) -> Result<Self> {
         let mut interfaces = [Interface::default(); MAX_INTERFACES];
         interfaces[0] = Interface {
             index: TEST_INTERFACE,
             raw_ip: u32::from(link == Link::RawIp),
         };
         let config = Config {
-            ingress: policy,
+            ingress: rules.policy,
             transcript: Transcript::Adjudicate as u32,
             interface_count: 1,
+            tracking: u32::from(rules.tracking.is_some()),
+            learn_for: match rules.tracking {
+                Some(Pickup::Always) => u32::MAX,
+                Some(Pickup::Never) | None => 0,
+            },
+            sets: [table::sets_for(CONNECTIONS); 2],
             interfaces,
             ..Config::DEFAULT
         };
@@ -149,13 +169,18 @@ impl Loaded {
         let adjudication = object
             .take_map(abi::ADJUDICATION)
             .context("no map of judgements")?;
+        let clock = object.take_map(abi::CLOCK).context("no clock")?;
         Ok(Self {
             object,
             adjudication: adjudication.try_into()?,
+            clock: clock.try_into()?,
         })
     }
 
-    fn run(&mut self, octets: &[u8]) -> Result<Adjudication> {
+    fn run(&mut self, octets: &[u8], now: Ticks) -> Result<Adjudication> {
+        self.clock
+            .set(0, now.0, 0)
+            .context("failed to set the clock")?;
         // What the frame before left behind must not be taken for an answer.
         self.adjudication
             .set(0, Adjudication::default(), 0)
@@ -210,6 +235,16 @@ impl Loaded {
         {
             sum.add(counters);
         }
+        Ok(sum)
+    }
+
+    /// Sum over CPUs.
+    fn events(&self) -> Result<Events> {
+        let map = self.object.map(abi::EVENTS).context("no map of events")?;
+        let map: PerCpuArray<_, Events> = map.try_into()?;
+        let mut sum = Events::ZERO;
+        let values = map.get(&0, 0).context("failed to read the events")?;
+        values.iter().for_each(|events| sum.add(events));
         Ok(sum)
     }
 }

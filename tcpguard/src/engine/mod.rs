@@ -7,12 +7,19 @@
 pub mod host;
 pub mod kernel;
 
+use std::time::Duration;
+
 use anyhow::Result;
 use tcpguard_common::{
-    abi::Adjudication, counters::Counters, cursor::SliceCursor, parse::Link, policy::Policy,
+    abi::Adjudication,
+    conn::time::{SECOND, Ticks},
+    counters::{Counters, Events},
+    cursor::SliceCursor,
+    parse::Link,
+    policy::Policy,
 };
 
-use crate::cli::EngineKind;
+use crate::cli::{EngineKind, Pickup};
 
 /// Octets of a large frame that an engine can read: what the first buffer of `BPF_PROG_TEST_RUN`
 /// holds, a page of 4096 octets less headroom and buffer descriptor. Drivers show no more of a frame
@@ -28,6 +35,8 @@ pub struct Frame<'a> {
     pub octets: &'a [u8],
     /// Its length on the wire: more than `octets` if a capture cut it.
     pub wire_len: u32,
+    /// When it was seen.
+    pub now: Ticks,
 }
 
 impl<'a> Frame<'a> {
@@ -45,7 +54,17 @@ impl<'a> Frame<'a> {
             link,
             octets,
             wire_len: wire_len.max(there),
+            now: Ticks(0),
         }
+    }
+
+    /// The same frame, seen at this time since some start.
+    #[must_use]
+    pub const fn at(self, time: Duration) -> Self {
+        let quarters = time.subsec_millis() as u64 / (1000 / SECOND as u64);
+        #[expect(clippy::cast_possible_truncation, reason = "ticks wrap")]
+        let now = Ticks((time.as_secs().wrapping_mul(SECOND as u64) + quarters) as u32);
+        Self { now, ..self }
     }
 
     /// Whether a capture kept only its beginning.
@@ -69,13 +88,49 @@ pub trait Engine {
 
     /// Everything that was counted since the engine was made.
     fn counters(&self) -> Result<Counters>;
+
+    /// What happened to connections since then.
+    fn events(&self) -> Result<Events>;
 }
+
+/// What an engine holds a segment against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// What is enforced.
+    pub policy: Policy,
+    /// Whether connections are tracked, and how it takes those of which it has not seen the
+    /// beginning; `None` judges by what stands in a segment alone.
+    pub tracking: Option<Pickup>,
+}
+
+impl Rules {
+    /// Judges each segment by itself.
+    #[must_use]
+    pub const fn stateless(policy: Policy) -> Self {
+        Self {
+            policy,
+            tracking: None,
+        }
+    }
+
+    /// Judges segments by their connections.
+    #[must_use]
+    pub const fn tracking(policy: Policy, pickup: Pickup) -> Self {
+        Self {
+            policy,
+            tracking: Some(pickup),
+        }
+    }
+}
+
+/// Connections that a replay has room for, of IPv4 and of IPv6 each.
+pub const CONNECTIONS: u32 = 1 << 17;
 
 /// The engine of this kind. The kernel's is loaded with the first frame that needs it.
 #[must_use]
-pub fn engine(kind: EngineKind, policy: Policy) -> Box<dyn Engine> {
+pub fn engine(kind: EngineKind, rules: Rules) -> Box<dyn Engine> {
     match kind {
-        EngineKind::Host => Box::new(host::HostEngine::new(policy)),
-        EngineKind::Kernel => Box::new(kernel::KernelEngine::new(policy)),
+        EngineKind::Host => Box::new(host::HostEngine::new(rules)),
+        EngineKind::Kernel => Box::new(kernel::KernelEngine::new(rules)),
     }
 }

@@ -35,7 +35,11 @@ struct Target {
 /// Opens the object for the named interfaces, loads it and attaches it to each.
 pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>), AttachError> {
     let targets = targets(&options.interfaces)?;
-    let mut ebpf = object::open(&config(options, &targets), options.log)?;
+    let config = options
+        .tracking
+        .apply(config(options, &targets))
+        .map_err(AttachError::Tracking)?;
+    let mut ebpf = object::open(&config, options.log)?;
     load(&mut ebpf)?;
     let attached = targets
         .iter()
@@ -135,6 +139,7 @@ fn config(options: &Options, targets: &[Target]) -> Config {
         transcript: transcript as u32,
         interface_count: u32::try_from(targets.len()).unwrap_or(u32::MAX),
         interfaces,
+        ..Config::DEFAULT
     }
 }
 

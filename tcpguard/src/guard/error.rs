@@ -30,6 +30,9 @@ pub enum AttachError {
         /// The kernel's name of its link type.
         layer: String,
     },
+    /// What the tracker needs to know of this machine cannot be found out.
+    #[error("failed to set up connection tracking: {0:#}")]
+    Tracking(anyhow::Error),
     /// Another XDP program is there; it is never replaced.
     #[error(
         "{interface} already has the XDP program {program} (id {id}): tcpguard replaces nothing; \

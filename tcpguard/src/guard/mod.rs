@@ -22,6 +22,7 @@ use crate::{
     cli::Mode,
     object::Log,
     sample::{Egress, Ingress, InterfaceSample, Sample},
+    tracking::Tracking,
 };
 
 /// How to guard.
@@ -35,6 +36,8 @@ pub struct Options {
     pub policy: Policy,
     /// Whether what is objected to is logged.
     pub log: Log,
+    /// How connections are tracked.
+    pub tracking: Tracking,
 }
 
 /// Programs at work on interfaces.

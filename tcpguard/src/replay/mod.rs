@@ -20,7 +20,7 @@ use self::{
 };
 use crate::{
     cli::ReplayArgs,
-    engine::{self, Engine},
+    engine::{self, Engine, Rules},
 };
 
 /// Something was dropped.
@@ -29,7 +29,7 @@ const FINDING: u8 = 1;
 /// Adjudicates a capture and prints what was decided about each frame.
 pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let mut capture = Capture::open(&args.file)?;
-    let mut engine = engine::engine(args.engine, Policy::ENFORCE);
+    let mut engine = engine::engine(args.engine, Rules::tracking(Policy::ENFORCE, args.pickup));
     let stdout = io::stdout().lock();
     let colour = stdout.is_terminal() && env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let sink = Box::new(BufWriter::new(stdout));
@@ -81,7 +81,9 @@ fn next_line<R: Read>(
     let Some(record) = capture.next_record()? else {
         return Ok(None);
     };
-    let frame = LinkType::new(record.link_type)?.frame(&record, scratch);
+    let frame = LinkType::new(record.link_type)?
+        .frame(&record, scratch)
+        .at(record.time);
     let adjudication = engine.adjudicate(&frame)?;
     let verdict = Verdict::from_cell(adjudication.cell.into()).context("no judgement")?;
     let segment = SegmentLine::new(&frame, &adjudication);

@@ -1,0 +1,161 @@
+//! Connections: what the tracker is asked about a segment.
+//!
+//! The tracker runs in global functions, which the verifier checks once and by themselves, whatever
+//! way through the parser leads to them. They take a context and a question, and return a number.
+#![expect(
+    unsafe_code,
+    reason = "global functions have plain names and take raw pointers"
+)]
+
+use aya_ebpf::{
+    bindings::xdp_md,
+    helpers::generated::bpf_jiffies64,
+    programs::{TcContext, XdpContext},
+};
+use tcpguard_common::{
+    abi::{Question4, Question6, Transcript},
+    conn::{
+        ruling::Ruling,
+        seen::Seen,
+        time::Ticks,
+        witness::{self, Plea},
+    },
+    flow::Way,
+    table,
+};
+
+use crate::{
+    config::{self, Hooked},
+    maps::CLOCK,
+    options::{self, Optioned},
+    parsed::Parsed,
+    table::{Sixteen, Tabled},
+    witness::Witnessed,
+};
+
+/// A context whose segments the tracker can be asked about, by this hook's global functions.
+pub(crate) trait Tracked {
+    /// The ruling's bits on a segment of IPv4.
+    fn rule4(&self, question: &Question4) -> u32;
+    /// The same of IPv6.
+    fn rule6(&self, question: &Question6) -> u32;
+}
+
+impl Tracked for XdpContext {
+    #[inline(always)]
+    fn rule4(&self, question: &Question4) -> u32 {
+        ingress_flow4(self.ctx, question)
+    }
+
+    #[inline(always)]
+    fn rule6(&self, question: &Question6) -> u32 {
+        ingress_flow6(self.ctx, question)
+    }
+}
+
+impl Tracked for TcContext {
+    #[inline(always)]
+    fn rule4(&self, question: &Question4) -> u32 {
+        egress_flow4(question)
+    }
+
+    #[inline(always)]
+    fn rule6(&self, question: &Question6) -> u32 {
+        egress_flow6(question)
+    }
+}
+
+/// Asks the tracker about a segment with legal flags.
+#[inline(always)]
+pub(crate) fn track<C: Hooked + Tracked + Optioned>(ctx: &C, parsed: &mut Parsed) -> Ruling {
+    options::read(ctx, parsed);
+    let seen = &mut parsed.question.rest.seen;
+    seen.now = now();
+    seen.voice = config::voice::<C>();
+    let bits = if parsed.version == 4 {
+        ctx.rule4(&parsed.question.rest)
+    } else {
+        ctx.rule6(&parsed.question)
+    };
+    Ruling::from_trusted_bits(bits)
+}
+
+/// The moment: the kernel's, or that of a replay.
+#[inline(always)]
+fn now() -> Ticks {
+    if config::transcript() == Transcript::Adjudicate as u32 {
+        return CLOCK.get(0).copied().unwrap_or_default();
+    }
+    // SAFETY: reads a counter; the verifier makes a single load of it.
+    let jiffies = unsafe { bpf_jiffies64() };
+    Ticks::from_jiffies(jiffies, config::per_jiffy())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn ingress_flow4(ctx: *mut xdp_md, question: *const Question4) -> u32 {
+    // SAFETY: the verifier lets a caller pass memory of this size or null, which is tested.
+    let Some(question) = (unsafe { question.as_ref() }) else {
+        return 0;
+    };
+    let (key, way) = question.key();
+    arriving(ctx, &key, way, &question.seen)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn ingress_flow6(ctx: *mut xdp_md, question: *const Question6) -> u32 {
+    // SAFETY: as above.
+    let Some(question) = (unsafe { question.as_ref() }) else {
+        return 0;
+    };
+    let (key, way) = question.key();
+    arriving(ctx, &key, way, &question.rest.seen)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn egress_flow4(question: *const Question4) -> u32 {
+    // SAFETY: as above.
+    let Some(question) = (unsafe { question.as_ref() }) else {
+        return 0;
+    };
+    let (key, way) = question.key();
+    leaving(&key, way, &question.seen)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn egress_flow6(question: *const Question6) -> u32 {
+    // SAFETY: as above.
+    let Some(question) = (unsafe { question.as_ref() }) else {
+        return 0;
+    };
+    let (key, way) = question.key();
+    leaving(&key, way, &question.rest.seen)
+}
+
+/// About a segment that arrives: what is refused may be appealed against.
+#[inline(always)]
+fn arriving<K: Tabled + Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &Seen) -> u32 {
+    rule(key, way, seen, || {
+        match crate::witness::ask(ctx, key, way, seen) {
+            Plea::Refuse if config::learns(seen.now) => witness::learn(seen),
+            plea => plea,
+        }
+    })
+}
+
+/// About a segment that leaves: the host itself says so, and needs no witness.
+#[inline(always)]
+fn leaving<K: Tabled>(key: &K, way: Way, seen: &Seen) -> u32 {
+    rule(key, way, seen, || Plea::Refuse)
+}
+
+#[inline(always)]
+fn rule<K: Tabled>(key: &K, way: Way, seen: &Seen, plead: impl FnOnce() -> Plea) -> u32 {
+    match Sixteen::of(key) {
+        Some(sixteen) => table::decide(&sixteen, key, way, seen, plead).bits(),
+        None => Ruling::table_full().bits(),
+    }
+}

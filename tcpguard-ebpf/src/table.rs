@@ -1,0 +1,254 @@
+//! The flow tables in kernel memory. All map pointers of theirs live here.
+//!
+//! Both hooks write entries without a lock, on whatever CPU they run. A half is written by the
+//! segments of one direction only, so what two CPUs write at once are different halves, but for a
+//! direction that arrives on two queues; then one update may be lost, and the next segment makes up
+//! for it. ARCHITECTURE.md tells the worst that can happen.
+#![expect(
+    unsafe_code,
+    reason = "entries are shared memory, reached through raw pointers"
+)]
+
+use core::{
+    intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xchg},
+    ptr::NonNull,
+};
+
+use tcpguard_common::{
+    conn::{entry::Entry, time::Ticks},
+    flow::{FlowKey4, FlowKey6},
+    table::{
+        self, BUSY, Candidates, EMPTY, Set, Slot, View,
+        key::{Key, Location},
+    },
+};
+
+use crate::{
+    config,
+    maps::{FLOWS4, FLOWS6},
+};
+
+/// The two candidate sets of one key.
+pub(crate) struct Sixteen<'a, K> {
+    sets: [Shared<K>; 2],
+    location: Location,
+    key: &'a K,
+}
+
+/// A kind of key, and the table of its connections.
+pub(crate) trait Tabled: Key {
+    /// Where the key's entry may be.
+    fn location(&self) -> Location;
+
+    /// A set of the table.
+    fn set(index: u32) -> Option<NonNull<Set<Self>>>;
+
+    /// [`table::choose`] of two sets by a function that the verifier checks by itself: it looks at
+    /// sixteen entries, and would be checked anew for each way there. A slot plus one, or 0.
+    fn choose(sets: [u32; 2], now: Ticks) -> u32;
+}
+
+impl Tabled for FlowKey4 {
+    #[inline(always)]
+    fn location(&self) -> Location {
+        Location::new(self.hash(config::seed()), config::sets4())
+    }
+
+    #[inline(always)]
+    fn set(index: u32) -> Option<NonNull<Set<Self>>> {
+        FLOWS4.get_ptr_mut(index).and_then(NonNull::new)
+    }
+
+    #[inline(always)]
+    fn choose([first, second]: [u32; 2], now: Ticks) -> u32 {
+        choose_slot4(first, second, now.0)
+    }
+}
+
+impl Tabled for FlowKey6 {
+    #[inline(always)]
+    fn location(&self) -> Location {
+        Location::new(self.hash(config::seed()), config::sets6())
+    }
+
+    #[inline(always)]
+    fn set(index: u32) -> Option<NonNull<Set<Self>>> {
+        FLOWS6.get_ptr_mut(index).and_then(NonNull::new)
+    }
+
+    #[inline(always)]
+    fn choose([first, second]: [u32; 2], now: Ticks) -> u32 {
+        choose_slot6(first, second, now.0)
+    }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn choose_slot4(first: u32, second: u32, now: u32) -> u32 {
+    choose::<FlowKey4>(first, second, now)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn choose_slot6(first: u32, second: u32, now: u32) -> u32 {
+    choose::<FlowKey6>(first, second, now)
+}
+
+#[inline(always)]
+fn choose<K: Tabled>(first: u32, second: u32, now: u32) -> u32 {
+    let (Some(first), Some(second)) = (K::set(first), K::set(second)) else {
+        return 0;
+    };
+    let slot = table::choose([Shared(first), Shared(second)], Ticks(now));
+    slot.map_or(0, |slot| 1 + (slot.set() * table::WAYS + slot.way()) as u32)
+}
+
+impl<'a, K: Tabled> Sixteen<'a, K> {
+    /// The candidate sets of a key; `None` only if there is no such table.
+    #[inline(always)]
+    pub(crate) fn of(key: &'a K) -> Option<Self> {
+        let location = key.location();
+        let [first, second] = location.sets;
+        Some(Self {
+            sets: [Shared(K::set(first)?), Shared(K::set(second)?)],
+            location,
+            key,
+        })
+    }
+
+    /// The set of a slot. By arithmetic, because two pointers that are one or the other would be
+    /// two ways to check.
+    #[inline(always)]
+    fn set(&self, slot: Slot) -> Shared<K> {
+        if slot.set() == 0 {
+            self.sets[0]
+        } else {
+            self.sets[1]
+        }
+    }
+}
+
+/// A set that other CPUs read and write at the same time.
+struct Shared<K>(NonNull<Set<K>>);
+
+impl<K> Clone for Shared<K> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Shared<K> {}
+
+impl<K> Shared<K> {
+    #[inline(always)]
+    fn tag_at(self, way: usize) -> *mut u32 {
+        // SAFETY: the set is a map's value, which is never freed, and the slot is masked.
+        unsafe {
+            (&raw mut (*self.0.as_ptr()).tags)
+                .cast::<u32>()
+                .add(way & (table::WAYS - 1))
+        }
+    }
+
+    #[inline(always)]
+    fn entry_at(self, way: usize) -> *mut Entry<K> {
+        let way = way & (table::WAYS - 1);
+        // SAFETY: as above.
+        unsafe {
+            (&raw mut (*self.0.as_ptr()).entries)
+                .cast::<Entry<K>>()
+                .add(way)
+        }
+    }
+}
+
+impl<K: Key> View<K> for Shared<K> {
+    #[inline(always)]
+    fn tag(self, way: usize) -> u32 {
+        // SAFETY: within the set; volatile, because other CPUs write it.
+        unsafe { self.tag_at(way).read_volatile() }
+    }
+
+    /// What is mixed in is a number from memory, which is zero.
+    #[inline(always)]
+    fn forget(self, way: usize) -> usize {
+        // SAFETY: within the set; volatile, so that the compiler knows as little.
+        way ^ unsafe {
+            (&raw const (*self.0.as_ptr()).spare)
+                .cast::<u32>()
+                .read_volatile()
+        } as usize
+    }
+
+    #[inline(always)]
+    fn holds(self, way: usize, key: &K) -> bool {
+        // SAFETY: within the set. A key that is being written compares unequal or, at worst, to a
+        // connection that is being replaced: one segment is then held against the wrong entry.
+        unsafe { (*self.entry_at(way)).key == *key }
+    }
+
+    #[inline(always)]
+    fn readiness(self, way: usize, now: Ticks) -> u32 {
+        // SAFETY: as above; a torn read makes another entry give way, no worse.
+        table::readiness(unsafe { &*self.entry_at(way) }, now)
+    }
+}
+
+impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
+    #[inline(always)]
+    fn find(&self) -> Option<Slot> {
+        for set in 0..2 {
+            let shared = if set == 0 { self.sets[0] } else { self.sets[1] };
+            if let Some(way) = table::find(shared, self.location.tag, self.key) {
+                return Some(Slot::new(set, way));
+            }
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn choose(&self, now: Ticks) -> Option<Slot> {
+        let slot = K::choose(self.location.sets, now).checked_sub(1)? as usize;
+        Some(Slot::new(slot / table::WAYS, slot))
+    }
+
+    #[inline(always)]
+    fn claim(&self, slot: Slot) -> bool {
+        let tag = self.set(slot).tag_at(slot.way());
+        // SAFETY: within the set.
+        let there = unsafe { tag.read_volatile() };
+        if there == BUSY {
+            return false;
+        }
+        // SAFETY: within the set.
+        let (_, claimed) = unsafe {
+            atomic_cxchg::<u32, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(
+                tag, there, BUSY,
+            )
+        };
+        claimed
+    }
+
+    #[inline(always)]
+    fn publish(&self, slot: Slot) {
+        let tag = self.set(slot).tag_at(slot.way());
+        // SAFETY: within the set. An exchange and not a store: no CPU may see the tag before the
+        // entry.
+        let _ = unsafe { atomic_xchg::<u32, { AtomicOrdering::SeqCst }>(tag, self.location.tag) };
+    }
+
+    #[inline(always)]
+    fn release(&self, slot: Slot) {
+        let tag = self.set(slot).tag_at(slot.way());
+        // SAFETY: within the set.
+        unsafe { tag.write_volatile(EMPTY) }
+    }
+
+    #[inline(always)]
+    fn with<R>(&self, slot: Slot, work: impl FnOnce(&mut Entry<K>) -> R) -> R {
+        // SAFETY: within the set. Another CPU may hold it as well: every field is a number of which
+        // any value is valid, and the core reads each once.
+        work(unsafe { &mut *self.set(slot).entry_at(slot.way()) })
+    }
+}

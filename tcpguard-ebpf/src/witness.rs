@@ -1,0 +1,159 @@
+//! The kernel's own socket table, asked about a segment that belongs to no connection of ours.
+#![expect(unsafe_code, reason = "helpers take raw pointers")]
+
+use core::ptr;
+
+use aya_ebpf::{
+    bindings::{bpf_sock, bpf_sock_tuple, xdp_md},
+    helpers::generated::{bpf_sk_release, bpf_skc_lookup_tcp, bpf_tcp_check_syncookie},
+};
+use tcpguard_common::{
+    conn::{
+        seen::Seen,
+        witness::{self, Plea},
+    },
+    flags::TcpFlags,
+    flow::{FlowKey4, FlowKey6, Way},
+};
+
+/// The network namespace of the interface (`BPF_F_CURRENT_NETNS`).
+const THIS_NAMESPACE: u64 = u64::MAX;
+
+/// A key that the socket table can be asked for, and that a SYN cookie can be checked for.
+pub(crate) trait Witnessed: Copy {
+    /// Both ends in network order, as `bpf_sock_tuple` has them.
+    type Tuple;
+    /// An IP header as far as the check of a cookie reads it.
+    type Header;
+
+    /// The two ends of a segment that goes this way.
+    fn tuple(&self, way: Way) -> Self::Tuple;
+    /// Its IP header.
+    fn header(&self, way: Way) -> Self::Header;
+    /// Its ports, source first, in network order.
+    fn ports(&self, way: Way) -> [u16; 2];
+}
+
+impl Witnessed for FlowKey4 {
+    type Tuple = ([u32; 2], [u16; 2]);
+    type Header = [u32; 5];
+
+    #[inline(always)]
+    fn tuple(&self, way: Way) -> Self::Tuple {
+        let addresses = ordered(self.addresses, way).map(u32::to_be);
+        (addresses, self.ports(way))
+    }
+
+    #[inline(always)]
+    fn header(&self, way: Way) -> Self::Header {
+        let [source, destination] = ordered(self.addresses, way).map(u32::to_be);
+        [
+            u32::from_ne_bytes([0x45, 0, 0, 0]),
+            0,
+            0,
+            source,
+            destination,
+        ]
+    }
+
+    #[inline(always)]
+    fn ports(&self, way: Way) -> [u16; 2] {
+        ordered(self.ports, way).map(u16::to_be)
+    }
+}
+
+impl Witnessed for FlowKey6 {
+    type Tuple = ([[u32; 4]; 2], [u16; 2]);
+    type Header = ([u32; 2], [[u32; 4]; 2]);
+
+    #[inline(always)]
+    fn tuple(&self, way: Way) -> Self::Tuple {
+        (ordered(self.addresses, way), self.ports(way))
+    }
+
+    #[inline(always)]
+    fn header(&self, way: Way) -> Self::Header {
+        (
+            [u32::from_ne_bytes([0x60, 0, 0, 0]), 0],
+            ordered(self.addresses, way),
+        )
+    }
+
+    #[inline(always)]
+    fn ports(&self, way: Way) -> [u16; 2] {
+        ordered(self.ports, way).map(u16::to_be)
+    }
+}
+
+/// Source before destination.
+#[inline(always)]
+fn ordered<T: Copy>([low, high]: [T; 2], way: Way) -> [T; 2] {
+    match way {
+        Way::Up => [low, high],
+        Way::Down => [high, low],
+    }
+}
+
+/// What the kernel knows of a segment that was refused.
+#[inline(always)]
+pub(crate) fn ask<K: Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &Seen) -> Plea {
+    let mut tuple = key.tuple(way);
+    // SAFETY: the tuple has the shape that its size tells, and the context is valid.
+    let socket = unsafe {
+        bpf_skc_lookup_tcp(
+            ctx.cast(),
+            ptr::from_mut(&mut tuple).cast::<bpf_sock_tuple>(),
+            size_of::<K::Tuple>() as u32,
+            THIS_NAMESPACE,
+            0,
+        )
+    };
+    if socket.is_null() {
+        return Plea::Refuse;
+    }
+    // SAFETY: not null, and held until it is released.
+    let state = unsafe { (*socket).state };
+    let plea = if state == witness::LISTEN {
+        cookie(socket, key, way, seen)
+    } else {
+        witness::plead(seen, state)
+    };
+    // SAFETY: it was looked up above and is released once.
+    unsafe { bpf_sk_release(socket.cast()) };
+    plea
+}
+
+/// Whether a bare ACK to a listener answers a SYN cookie that it sent.
+#[inline(always)]
+fn cookie<K: Witnessed>(socket: *mut bpf_sock, key: &K, way: Way, seen: &Seen) -> Plea {
+    let turns = TcpFlags::SYN.with(TcpFlags::RST).with(TcpFlags::FIN);
+    if seen.flags.intersects(turns) {
+        return Plea::Refuse;
+    }
+    let mut header = key.header(way);
+    let [source, destination] = key.ports(way);
+    let ports = u32::from(source) | u32::from(destination) << 16;
+    let offset_and_flags = u32::from_ne_bytes([0x50, TcpFlags::ACK.bits() as u8, 0, 0]);
+    let mut segment = [
+        ports,
+        seen.seq.0.to_be(),
+        seen.ack.0.to_be(),
+        offset_and_flags,
+        0,
+    ];
+    // SAFETY: both headers have the size that is told, and the socket is held.
+    let answer = unsafe {
+        bpf_tcp_check_syncookie(
+            socket.cast(),
+            ptr::from_mut(&mut header).cast(),
+            size_of::<K::Header>() as u32,
+            segment.as_mut_ptr().cast(),
+            size_of_val(&segment) as u32,
+        )
+    };
+    if answer == 0 {
+        Plea::Adopt
+    } else {
+        Plea::Refuse
+    }
+}
