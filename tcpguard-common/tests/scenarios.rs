@@ -19,7 +19,7 @@ use tcpguard_common::{
     },
     cursor::SliceCursor,
     flow::{FlowKey4, FlowKey6},
-    judge::judge_segment,
+    judge::judge_flags,
     parse::{Link, parse},
     reason::{Group, Reason},
     segment::{Addresses, Segment},
@@ -52,7 +52,7 @@ impl Guard {
         let mut segment = Segment::EMPTY;
         let parsed = parse(&mut SliceCursor::new(frame), Link::Ethernet, &mut segment);
         parsed.expect("a scenario sends TCP");
-        let verdict = judge_segment(&segment);
+        let verdict = judge_flags(segment.flags);
         if verdict != Verdict::ACCEPT {
             return Expected {
                 verdict,

@@ -20,6 +20,7 @@ use tcpguard_common::{
         time::Ticks,
         witness::{self, Plea},
     },
+    flags::TcpFlags,
     flow::Way,
     table,
 };
@@ -72,6 +73,9 @@ pub(crate) fn track<C: Hooked + Tracked + Optioned>(ctx: &C, parsed: &mut Parsed
     let seen = &mut parsed.question.rest.seen;
     seen.now = now();
     seen.voice = config::voice::<C>();
+    if seen.flags.contains(TcpFlags::SYN) && config::learns(seen.now) {
+        seen.voice = seen.voice.learning();
+    }
     let bits = if parsed.version == 4 {
         ctx.rule4(&parsed.question.rest)
     } else {

@@ -30,6 +30,8 @@ impl Marks {
     /// Its numbers are not anchored by a handshake that was seen from its beginning: they prove
     /// nothing against a segment unless both directions agree.
     pub const LOOSE: Self = Self(0x100);
+    /// Its numbers were taken from a segment that did not fit, on nobody's word but the segment's.
+    pub const CORRECTED: Self = Self(0x400);
     /// It comes from this host itself, or from behind it: nobody else can speak for it.
     pub const LOCAL: Self = Self(0x200);
 

@@ -123,7 +123,12 @@ pub(super) fn ack(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict {
         return Verdict::dropped(Reason::HandshakeBadAck);
     }
     let scale = pair.settled_scale();
-    let verdict = data::judge_scaled(pair, seen, scale);
+    let mut verdict = data::judge_scaled(pair, seen, scale);
+    if verdict == Verdict::IGNORE && pair.is_loose() {
+        // Of two SYNs with numbers near each other it completes the one that is not remembered.
+        pair.anchor(seen);
+        verdict = Verdict::ACCEPT;
+    }
     if verdict == Verdict::ACCEPT {
         pair.me.scale = scale;
         // Until now there was no acknowledgment that this one could lie behind.

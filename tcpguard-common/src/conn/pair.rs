@@ -8,14 +8,14 @@ use super::{
     state::State,
     time::{self, Ticks},
     verified,
-    window::{self, Bounds, Fit},
+    window::{self, Fit},
 };
-use crate::{flags::TcpFlags, flow::Way, reason::Reason, verdict::Verdict};
+use crate::{
+    flags::TcpFlags, flow::Way, reason::Reason, verdict::Verdict, wire::options::LARGEST_SCALE,
+};
 
 /// The windows of a direction whose offers were never seen: the largest that there can be.
 const LARGEST_WINDOW: u32 = 65_535 << LARGEST_SCALE;
-/// RFC 7323 section 2.3: a larger shift counts as 14.
-const LARGEST_SCALE: u8 = 14;
 
 /// An entry's memory, by the direction of a segment.
 #[derive(Debug)]
@@ -63,30 +63,35 @@ impl<'a> Pair<'a> {
         self.me.marks.with(self.other.marks).contains(Marks::LOOSE)
     }
 
-    /// Whether the halves' numbers can be held against a segment.
+    /// Whether the halves' numbers can be held against a segment: they are those of a handshake, or
+    /// the two directions agree. Who sees neither direction makes no two numbers agree by chance, but
+    /// might send both; so what was corrected on a segment's own word counts only if the other word
+    /// is this host's.
     #[inline(always)]
     pub(super) fn is_anchored(&self) -> bool {
-        let both_heard = self
-            .me
-            .marks
-            .common(self.other.marks)
-            .contains(Marks::HEARD);
-        !self.is_loose() || (both_heard && window::agree(self.me, self.other))
+        let (me, other) = (self.me.marks, self.other.marks);
+        let either = me.with(other);
+        if !either.contains(Marks::LOOSE) {
+            return true;
+        }
+        let proven = either.contains(Marks::LOCAL) || !either.contains(Marks::CORRECTED);
+        me.common(other).contains(Marks::HEARD) && proven && window::agree(self.me, self.other)
     }
 
-    /// Whether an objection to a segment's numbers can be relied upon: the other side was heard just
-    /// now, and the numbers are anchored. Else it may be the tracker that has missed something.
+    /// Whether an objection to a segment's numbers can be relied upon: both sides were heard just now,
+    /// and the numbers are anchored. Else it may be the tracker that has missed something.
     #[inline(always)]
     pub(super) fn is_sure(&self, now: Ticks) -> bool {
         self.other.marks.contains(Marks::HEARD)
             && now.since(self.other.seen) <= time::QUIET
+            && now.since(self.me.seen) <= time::QUIET
             && self.is_anchored()
     }
 
     /// How the segment lies to the windows.
     #[inline(always)]
     pub(super) fn fit(&self, seen: &Seen) -> Fit {
-        Bounds::of(self.me, self.other, seen).fit_verified()
+        window::fit(self.me, self.other, seen)
     }
 
     /// Makes the entry one of a connection that this SYN opens.
@@ -103,12 +108,9 @@ impl<'a> Pair<'a> {
                 .with(Marks::HEARD)
                 .with(Marks::SYN)
                 .with(given(Marks::SCALED, scaled))
+                .with(given(Marks::LOOSE, seen.is_learned()))
                 .with(seen.speaker()),
-            scale: if scaled {
-                seen.scale.min(LARGEST_SCALE)
-            } else {
-                0
-            },
+            scale: if scaled { seen.scale } else { 0 },
             ..Half::SILENT
         };
         *self.other = Half {
@@ -187,27 +189,30 @@ impl<'a> Pair<'a> {
     pub(super) fn answer(&mut self, seen: &Seen) {
         let scaled = seen.scale != Seen::NO_SCALE;
         let used = scaled && self.other.marks.contains(Marks::SCALED);
-        let kept = Marks::LOOSE.with(Marks::ORIGINAL);
+        let again = self.me.marks.contains(Marks::SYN);
+        let same = again && self.me.seq_is(seen);
+        // Sent again, it does not take back what was sent behind it.
+        let end = if same && self.me.end.after(seen.end()) {
+            self.me.end
+        } else {
+            seen.end()
+        };
+        let kept = self.me.marks.common(Marks::LOOSE.with(Marks::ORIGINAL));
         *self.me = Half {
             isn: seen.seq,
-            end: seen.end(),
+            end,
             ack: seen.ack,
             window: u32::from(seen.window).max(self.me.window),
             seen: seen.now,
-            marks: self
-                .me
-                .marks
-                .common(kept)
+            marks: kept
                 .with(Marks::HEARD)
                 .with(Marks::SYN)
                 .with(Marks::ACKED_SYN)
+                // SYN cookies change with time: the peer may have taken either.
+                .with(given(Marks::LOOSE, again && !same))
                 .with(given(Marks::SCALED, scaled))
                 .with(seen.speaker()),
-            scale: if used {
-                seen.scale.min(LARGEST_SCALE)
-            } else {
-                0
-            },
+            scale: if used { seen.scale } else { 0 },
             wraps: 0,
         };
     }
@@ -215,10 +220,12 @@ impl<'a> Pair<'a> {
     /// Takes this segment's word for where its direction stands.
     #[inline(always)]
     pub(super) fn anchor(&mut self, seen: &Seen) {
+        let window = u32::from(seen.window) << (self.settled_scale() & 15);
         self.me.end = seen.end();
         self.me.ack = seen.ack;
+        self.me.window = self.me.window.max(window);
         self.me.seen = seen.now;
-        self.mark(Marks::LOOSE.with(Marks::HEARD), seen);
+        self.mark(Marks::LOOSE.with(Marks::CORRECTED).with(Marks::HEARD), seen);
     }
 
     /// Adds what a segment of this direction makes known.
@@ -228,12 +235,12 @@ impl<'a> Pair<'a> {
         self.me.marks = self.me.marks.with(marks).with(local);
     }
 
-    /// The window scale of this direction, now that it is known whether both sides offered one
-    /// (RFC 7323 section 2.2).
+    /// The window scale of this direction. Once the handshake is complete it is known whether both
+    /// sides offered one (RFC 7323 section 2.2).
     #[inline(always)]
     pub(super) fn settled_scale(&self) -> u8 {
         let both = self.me.marks.common(self.other.marks);
-        if both.contains(Marks::SCALED) || self.me.marks.contains(Marks::LOOSE) {
+        if self.me.marks.contains(Marks::ACKED_SYN) || both.contains(Marks::SCALED) {
             self.me.scale
         } else {
             0

@@ -44,8 +44,8 @@ pub(super) fn judge(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict 
     }
     // Inside of the window but not exact: the receiver answers with a challenge ACK.
     let ahead = seen.seq.offset_from(window::expected(pair.me, pair.other));
-    let unheard = !pair.other.marks.contains(Marks::HEARD);
-    if unheard || (0 <= ahead && ahead <= i64::from(pair.other.window)) {
+    let inside = 0 <= ahead && ahead <= i64::from(pair.other.window);
+    if inside || !pair.is_sure(seen.now) {
         Verdict::IGNORE
     } else {
         outside

@@ -42,6 +42,8 @@ pub struct Seen {
 #[repr(transparent)]
 pub struct Voice(u8);
 
+const LEARNING: u8 = 4;
+
 impl Voice {
     /// Anybody's: it has to fit.
     pub const FOREIGN: Self = Self(0);
@@ -51,6 +53,14 @@ impl Voice {
     /// Anybody's, where the other direction is never seen: nothing that hangs on the other direction
     /// can be held against it.
     pub const LONE: Self = Self(2);
+
+    /// The same voice while connections are learned that were there before: even a SYN may be an old
+    /// one of them.
+    #[inline(always)]
+    #[must_use]
+    pub const fn learning(self) -> Self {
+        Self(self.0 | LEARNING)
+    }
 
     /// Its number, as it crosses to the kernel.
     #[must_use]
@@ -149,7 +159,7 @@ impl Seen {
     #[inline(always)]
     #[must_use]
     pub const fn is_local(&self) -> bool {
-        self.voice.0 == Voice::LOCAL.0
+        self.voice.0 & Voice::LOCAL.0 != 0
     }
 
     /// What is known of a direction by who speaks for it. Without a branch, which would be one more
@@ -164,14 +174,21 @@ impl Seen {
     #[inline(always)]
     #[must_use]
     pub const fn is_lone(&self) -> bool {
-        self.voice.0 == Voice::LONE.0
+        self.voice.0 & Voice::LONE.0 != 0
+    }
+
+    /// Whether connections are being learned that were there before.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_learned(&self) -> bool {
+        self.voice.0 & LEARNING != 0
     }
 
     /// Whether it is believed where it does not fit.
     #[inline(always)]
     #[must_use]
     pub const fn is_believed(&self) -> bool {
-        self.voice.0 != Voice::FOREIGN.0
+        self.voice.0 & (Voice::LOCAL.0 | Voice::LONE.0) != 0
     }
 
     /// With what the options say, of those that [`crate::parse`] points out.

@@ -46,7 +46,8 @@ impl Ticks {
 /// How long the other side may be silent before what it last said is no proof against a segment.
 ///
 /// A live peer answers within a round trip or two. One that was not heard for so long may have been
-/// heard elsewhere, and then its window and its acknowledgments have moved on without us.
+/// heard elsewhere, and then its window and its acknowledgments have moved on without us. And if
+/// nothing of a speaker was believed for so long, perhaps it is not the speaker who is wrong.
 pub const QUIET: u32 = 10 * SECOND;
 
 /// How long an adopted connection is kept of which only one direction has been heard.
@@ -68,9 +69,9 @@ pub const fn lifetime(state: State) -> u32 {
         // A half-closed connection may flow the other way for hours (RFC 1122 section 4.2.2.13); the
         // kernel's one minute cuts it if it pauses.
         State::CloseWait => 12 * HOUR,
-        // The last FIN is retransmitted at intervals that double up to two minutes; the kernel's 30
+        // The last FIN, too, is retransmitted at intervals of up to two minutes, and the kernel's 30
         // seconds are over before.
-        State::LastAck => 2 * MINUTE,
+        State::LastAck => 5 * MINUTE,
         State::TimeWait => 2 * MINUTE,
         State::Closed => 10 * SECOND,
     }

@@ -24,6 +24,9 @@ use crate::{reason::Reason, seq::SeqNum};
 /// How late a segment may be whatever the window: `MAXACKWINCONST` in the kernel.
 const LATEST: i64 = 66_000;
 
+/// More than ever is in flight on one connection, and little of the sequence space.
+const MOST: i64 = 1 << 24;
+
 /// How a segment lies to the windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
@@ -56,7 +59,7 @@ pub(super) struct Bounds {
     pub(super) ahead: i64,
     /// From e back to S.end.
     pub(super) behind: i64,
-    /// From R.end to a.
+    /// From R.end to a, or to the highest octet that is selectively acknowledged.
     pub(super) unsent: i64,
     /// R.window
     pub(super) room: u32,
@@ -103,7 +106,7 @@ impl Bounds {
 
     /// The same, by a call.
     #[inline(always)]
-    pub(super) fn fit_verified(&self) -> Fit {
+    fn fit_verified(&self) -> Fit {
         let number = verified::conn_fit(
             self.ahead,
             self.behind,
@@ -117,6 +120,26 @@ impl Bounds {
             _ => Fit::Outside(outside(number - Fit::OUTSIDE)),
         }
     }
+}
+
+/// How a segment of the direction `me` lies to the windows, whatever is known of the connection.
+#[inline(always)]
+pub(super) fn fit(me: &Half, other: &Half, seen: &Seen) -> Fit {
+    let mut bounds = Bounds::of(me, other, seen);
+    let unsent = seen.ack.offset_from(other.end);
+    if bounds.unsent > 0 && unsent <= 0 {
+        // Only SACK is beyond: middleboxes that change sequence numbers forget it there, and it is
+        // advisory (RFC 2018 section 8). The kernel's tracker objects.
+        return Fit::Late;
+    }
+    let loose = me.marks.with(other.marks).contains(Marks::LOOSE);
+    if loose && me.marks.contains(Marks::ACKED_SYN) {
+        // What was in flight when the connection was taken over went by unseen, but it was no more
+        // than this side had room for.
+        let room = i64::from(me.window).min(MOST);
+        bounds.unsent = unsent.min(seen.ack.offset_from(me.ack) - room);
+    }
+    bounds.fit_verified()
 }
 
 /// The bound of a number that [`Fit::number`] made.
@@ -168,8 +191,6 @@ fn acknowledges(half: &Half, other: &Half) -> bool {
 /// Whether so many octets can be in flight to a receiver that offers this window.
 #[inline(always)]
 pub(super) fn is_possible(in_flight: i64, window: u32) -> bool {
-    /// More than ever is in flight on one connection, and little of the sequence space.
-    const MOST: i64 = 1 << 24;
     0 <= in_flight && in_flight <= i64::from(window).clamp(LATEST, MOST)
 }
 

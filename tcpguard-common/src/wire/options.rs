@@ -9,6 +9,8 @@ const END: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const WINDOW_SCALE: u8 = 3;
 const SACK: u8 = 5;
+/// The largest window scale there is.
+pub const LARGEST_SCALE: u8 = 14;
 /// Octets of one SACK block: its left and its right edge.
 const BLOCK: usize = 8;
 /// Where the right edge of a block begins.
@@ -26,11 +28,11 @@ pub trait Octets {
     fn word(&self, at: usize) -> Option<u32>;
 }
 
-/// The window scale that a SYN offers, as it stands there.
+/// The window scale that a SYN offers; a larger one counts as 14 (RFC 7323 section 2.3).
 #[inline(always)]
 pub fn window_scale(octets: &impl Octets) -> Option<u8> {
     let (_, [_, _, scale]) = find(octets, WINDOW_SCALE)?;
-    Some(scale)
+    Some(scale.min(LARGEST_SCALE))
 }
 
 /// The highest octet that a segment acknowledges, by `ack` or by a SACK block.

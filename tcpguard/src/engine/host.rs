@@ -11,6 +11,7 @@ use tcpguard_common::{
         witness::{self, Plea},
     },
     counters::{Counters, Events},
+    flags::TcpFlags,
     flow::{FlowKey4, FlowKey6},
     judge::judge,
     parse::Link,
@@ -115,7 +116,11 @@ impl Tables {
     }
 
     fn track(&self, segment: &Segment, frame: &Frame<'_>, pickup: Pickup) -> Ruling {
-        let mut seen = Seen::new(segment, frame.now, Voice::FOREIGN);
+        let voice = match pickup {
+            Pickup::Always if segment.flags.contains(TcpFlags::SYN) => Voice::FOREIGN.learning(),
+            Pickup::Always | Pickup::Never => Voice::FOREIGN,
+        };
+        let mut seen = Seen::new(segment, frame.now, voice);
         let options = usize::from(segment.options_at)..;
         if segment.options_len > 0
             && let Some(octets) = frame.octets.get(options)
