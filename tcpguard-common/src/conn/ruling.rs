@@ -1,5 +1,7 @@
 //! What the tracker decided about one segment.
 
+use core::fmt;
+
 use super::state::State;
 use crate::{reason::Reason, verdict::Verdict};
 
@@ -196,5 +198,20 @@ impl Ruling {
     #[must_use]
     pub const fn is_appealable(self) -> bool {
         self.0 & APPEALABLE != 0
+    }
+}
+
+impl fmt::Debug for Ruling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ruling")
+            .field("verdict", &self.verdict())
+            .field("direction", &self.direction())
+            .field("before", &self.before())
+            .field("after", &self.after())
+            .field("adopted", &self.is_adopted())
+            .field("resync", &self.is_resync())
+            .field("table_full", &self.is_table_full())
+            .field("appealable", &self.is_appealable())
+            .finish()
     }
 }
