@@ -110,7 +110,10 @@ fn no_flood_of_syns_pushes_an_established_connection_out() {
 fn a_full_table_lets_pass_and_forgets_nobody() {
     let table = Table::new(16, SEED);
     let slots = sets_for(16) as usize * WAYS;
-    let entered: Vec<_> = (0..10_000).map(key).filter(|key| establish(&table, key, 0)).collect();
+    let entered: Vec<_> = (0..10_000)
+        .map(key)
+        .filter(|key| establish(&table, key, 0))
+        .collect();
     assert_eq!(entered.len(), slots);
     let late = key(20_000);
     assert!(open(&table, &late, 1).is_table_full());
@@ -153,32 +156,30 @@ fn what_has_ended_gives_way_before_what_is_half_open_and_the_oldest_first() {
 #[test]
 fn a_dropped_or_ignored_segment_changes_nothing() {
     type Move = (bool, u16, u32, u32, u16, u16, u8);
-    bolero::check!()
-        .with_type()
-        .for_each(|moves: &Vec<Move>| {
-            let table = Table::new(16, SEED);
-            let key = key(1);
-            let mut now = 0;
-            for &(up, flags, seq, ack, len, wait, near) in moves {
-                now += u32::from(wait) % 64;
-                let flags = TcpFlags::new(flags);
-                if !flags.is_legal() {
-                    continue;
-                }
-                let way = if up { Way::Up } else { Way::Down };
-                // Half of the numbers are near each other, so that connections come about.
-                let number = |value: u32, bit: u8| if near & bit == 0 { value } else { value % 64 };
-                let segment = Seen {
-                    payload_len: u32::from(len),
-                    ..seen(flags, number(seq, 1), number(ack, 2), now)
-                };
-                let before = table.entry(&key);
-                let ruling = step(&table, &key, way, &segment);
-                if ruling.verdict() != Verdict::ACCEPT {
-                    assert_eq!(table.entry(&key), before, "{segment:?} {ruling:?}");
-                }
+    bolero::check!().with_type().for_each(|moves: &Vec<Move>| {
+        let table = Table::new(16, SEED);
+        let key = key(1);
+        let mut now = 0;
+        for &(up, flags, seq, ack, len, wait, near) in moves {
+            now += u32::from(wait) % 64;
+            let flags = TcpFlags::new(flags);
+            if !flags.is_legal() {
+                continue;
             }
-        });
+            let way = if up { Way::Up } else { Way::Down };
+            // Half of the numbers are near each other, so that connections come about.
+            let number = |value: u32, bit: u8| if near & bit == 0 { value } else { value % 64 };
+            let segment = Seen {
+                payload_len: u32::from(len),
+                ..seen(flags, number(seq, 1), number(ack, 2), now)
+            };
+            let before = table.entry(&key);
+            let ruling = step(&table, &key, way, &segment);
+            if ruling.verdict() != Verdict::ACCEPT {
+                assert_eq!(table.entry(&key), before, "{segment:?} {ruling:?}");
+            }
+        }
+    });
 }
 
 #[test]
@@ -194,9 +195,16 @@ fn a_direction_that_is_local_cannot_be_spoken_for() {
     let _ = step(&table, &key, Way::Down, &answer);
     let _ = step(&table, &key, Way::Up, &seen(TcpFlags::ACK, 101, 501, 0));
     let before = table.entry(&key);
-    for flags in [TcpFlags::ACK, TcpFlags::RST, TcpFlags::FIN.with(TcpFlags::ACK)] {
+    for flags in [
+        TcpFlags::ACK,
+        TcpFlags::RST,
+        TcpFlags::FIN.with(TcpFlags::ACK),
+    ] {
         let spoofed = seen(flags, 501, 101, 0);
-        assert_eq!(step(&table, &key, Way::Down, &spoofed).verdict(), Verdict::IGNORE);
+        assert_eq!(
+            step(&table, &key, Way::Down, &spoofed).verdict(),
+            Verdict::IGNORE
+        );
     }
     assert_eq!(table.entry(&key), before);
 }

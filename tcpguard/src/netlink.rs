@@ -27,6 +27,9 @@ pub(crate) struct Interface {
     pub(crate) layer: LinkLayerType,
     /// Numbers of the XDP programs that are attached to it.
     pub(crate) xdp_programs: Vec<u32>,
+    /// Whether it is a port of a bridge or a member of another device, so that frames which arrive
+    /// may be for somebody behind it.
+    pub(crate) has_controller: bool,
 }
 
 /// Every interface of this network namespace.
@@ -102,11 +105,14 @@ fn receive(socket: &Socket) -> Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> 
 fn interface(link: &LinkMessage) -> Option<Interface> {
     let mut name = None;
     let mut xdp_programs = Vec::new();
+    let mut has_controller = false;
     for attribute in &link.attributes {
         if let LinkAttribute::IfName(given) = attribute {
             name = Some(given.clone());
         } else if let LinkAttribute::Xdp(xdp) = attribute {
             xdp_programs.extend(xdp.iter().filter_map(program_id));
+        } else if let LinkAttribute::Controller(_) = attribute {
+            has_controller = true;
         }
     }
     xdp_programs.sort_unstable();
@@ -117,6 +123,7 @@ fn interface(link: &LinkMessage) -> Option<Interface> {
         name: name?,
         layer,
         xdp_programs,
+        has_controller,
     })
 }
 

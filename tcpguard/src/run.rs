@@ -71,6 +71,9 @@ fn announcement(attached: &Attached) -> String {
         Egress::Tcx => "egress observed by tcx",
         Egress::Clsact => "egress observed by a clsact filter (no tcx before Linux 6.6)",
         Egress::None => "egress not needed on loopback",
+        Egress::Unseen => {
+            "egress not seen, so nothing that hangs on it is checked (--ingress-only)"
+        }
     };
     format!("guarding {name}: {ingress}; {egress}")
 }

@@ -59,6 +59,8 @@ pub enum Egress {
     Clsact,
     /// Nowhere: on loopback all that leaves also arrives.
     None,
+    /// Nowhere, because the operator says that it cannot be: `--ingress-only`.
+    Unseen,
 }
 
 impl Egress {
@@ -68,7 +70,7 @@ impl Egress {
         match self {
             Self::Tcx => "tcx",
             Self::Clsact => "clsact",
-            Self::None => "none",
+            Self::None | Self::Unseen => "none",
         }
     }
 }

@@ -38,12 +38,13 @@ impl Tracking {
         })
     }
 
-    /// The constants that follow.
-    pub fn apply(&self, config: Config) -> Result<Config> {
+    /// The constants that follow. `bridges` tells whether a guarded interface is a port of a bridge.
+    pub fn apply(&self, config: Config, bridges: bool) -> Result<Config> {
         let sets = sets_for(self.connections()?);
         let learn = match self.learn {
             Some(time) => time,
-            None if forwards() => LEARN,
+            // Of what goes through, to whomever, no socket here can tell.
+            None if bridges || forwards() => LEARN,
             None => Duration::ZERO,
         };
         Ok(Config {

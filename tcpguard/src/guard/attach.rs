@@ -35,15 +35,16 @@ struct Target {
 /// Opens the object for the named interfaces, loads it and attaches it to each.
 pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>), AttachError> {
     let targets = targets(&options.interfaces)?;
+    let bridges = targets.iter().any(|target| target.interface.has_controller);
     let config = options
         .tracking
-        .apply(config(options, &targets))
+        .apply(config(options, &targets), bridges)
         .map_err(AttachError::Tracking)?;
     let mut ebpf = object::open(&config, options.log)?;
     load(&mut ebpf)?;
     let attached = targets
         .iter()
-        .map(|target| attach_to(&mut ebpf, &target.interface, options.mode))
+        .map(|target| attach_to(&mut ebpf, &target.interface, options))
         .collect::<Result<_, _>>()?;
     Ok((ebpf, attached))
 }
@@ -165,11 +166,17 @@ fn egress(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, ProgramError> {
         .try_into()
 }
 
-fn attach_to(ebpf: &mut Ebpf, interface: &Interface, mode: Mode) -> Result<Attached, AttachError> {
-    let (link, ingress, refusal) = attach_ingress(ebpf, interface, mode)?;
+fn attach_to(
+    ebpf: &mut Ebpf,
+    interface: &Interface,
+    options: &Options,
+) -> Result<Attached, AttachError> {
+    let (link, ingress, refusal) = attach_ingress(ebpf, interface, options.mode)?;
     let mut links = vec![link];
     // On loopback all that leaves also arrives, and is judged there.
-    let egress = if interface.layer == LinkLayerType::Loopback {
+    let egress = if options.tracking.ingress_only {
+        Egress::Unseen
+    } else if interface.layer == LinkLayerType::Loopback {
         Egress::None
     } else {
         let (link, egress) = attach_egress(ebpf, interface)?;

@@ -62,7 +62,7 @@ pub(super) fn line(reading: &Reading) -> String {
 
 fn place(interface: &InterfaceSample) -> String {
     let egress = match interface.egress {
-        Egress::None => "no egress".to_owned(),
+        Egress::None | Egress::Unseen => "no egress".to_owned(),
         Egress::Tcx | Egress::Clsact => format!("egress {}", interface.egress.as_str()),
     };
     format!(

@@ -235,7 +235,7 @@ fn name_tone(objection: &Objection, detail: Detail) -> Tone {
 fn seen_at_egress((pace, interface): (Pace, &InterfaceSample)) -> Option<Pace> {
     match interface.egress {
         Egress::Tcx | Egress::Clsact => Some(pace),
-        Egress::None => None,
+        Egress::None | Egress::Unseen => None,
     }
 }
 
