@@ -16,7 +16,7 @@ use tcpguard_common::{
     abi::{Question4, Question6, Transcript},
     conn::{
         ruling::Ruling,
-        seen::Seen,
+        seen::{Seen, Voice},
         time::Ticks,
         witness::{self, Plea},
     },
@@ -68,11 +68,15 @@ impl Tracked for TcContext {
 
 /// Asks the tracker about a segment with legal flags.
 #[inline(always)]
-pub(crate) fn track<C: Hooked + Tracked + Optioned>(ctx: &C, parsed: &mut Parsed) -> Ruling {
+pub(crate) fn track<C: Hooked + Tracked + Optioned>(
+    ctx: &C,
+    parsed: &mut Parsed,
+    voice: Voice,
+) -> Ruling {
     options::read(ctx, parsed);
     let seen = &mut parsed.question.rest.seen;
     seen.now = now();
-    seen.voice = config::voice::<C>();
+    seen.voice = voice;
     if seen.flags.contains(TcpFlags::SYN) && config::learns(seen.now) {
         seen.voice = seen.voice.learning();
     }
@@ -150,10 +154,17 @@ fn arriving<K: Tabled + Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &S
     })
 }
 
-/// About a segment that leaves: the host itself says so, and needs no witness.
+/// About a segment that leaves: the host itself says so, and needs no witness. Of one that only goes
+/// through, a witness would know nothing.
 #[inline(always)]
 fn leaving<K: Tabled>(key: &K, way: Way, seen: &Seen) -> u32 {
-    rule(key, way, seen, || Plea::Refuse)
+    rule(key, way, seen, || {
+        if config::learns(seen.now) {
+            witness::learn(seen)
+        } else {
+            Plea::Ignore
+        }
+    })
 }
 
 #[inline(always)]

@@ -33,7 +33,7 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use tcpguard_common::{judge::judge_flags, verdict::Verdict};
+use tcpguard_common::{conn::seen::Voice, judge::judge_flags, verdict::Verdict};
 
 use crate::{
     config::Hooked,
@@ -61,10 +61,11 @@ fn tcpguard_ingress(ctx: XdpContext) -> u32 {
 /// the chain (`tcx_run` in the kernel's net/core/dev.c).
 #[classifier]
 fn tcpguard_egress(ctx: TcContext) -> i32 {
+    packet::pull_headers(&ctx);
     if config::judged_on_arrival(&ctx) {
+        follow(&ctx);
         return TC_ACT_UNSPEC;
     }
-    packet::pull_headers(&ctx);
     if guard(&ctx).is_drop() {
         TC_ACT_SHOT
     } else {
@@ -102,13 +103,29 @@ fn guard<C: Guarded>(ctx: &C) -> Verdict {
     judgement.verdict
 }
 
+/// Follows the connection of a frame that was judged and counted when it arrived.
+///
+/// As a rule its half has just been written, and this finds nothing new. But where addresses are
+/// translated (NAT) it leaves as a segment of another connection, whose reply arrives under that name.
+#[inline(always)]
+fn follow<C: Guarded>(ctx: &C) {
+    let mut parsed = Parsed::NOTHING;
+    let link = Place::of(ctx).link;
+    if !config::tracking() || parsed::whole(ctx, link, &mut parsed).is_some() {
+        return;
+    }
+    if !judge_flags(parsed.flags()).is_drop() {
+        report::event(flow::track(ctx, &mut parsed, Voice::FORWARDED));
+    }
+}
+
 /// By what stands in the segment alone, then by its connection.
 #[inline(always)]
 fn judge<C: Guarded>(ctx: &C, parsed: &mut Parsed) -> Judgement {
     let mut verdict = judge_flags(parsed.flags());
     let mut bits = 0;
     if !verdict.is_drop() && config::tracking() {
-        let ruling = flow::track(ctx, parsed);
+        let ruling = flow::track(ctx, parsed, config::voice::<C>());
         report::event(ruling);
         verdict = ruling.verdict();
         bits = ruling.bits();

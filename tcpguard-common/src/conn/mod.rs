@@ -106,6 +106,12 @@ fn judge_rare(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
     } else {
         forget(judge(pair, before, seen, class), before)
     };
+    if seen.is_forwarded() && verdict.is_drop() {
+        return Ruling::new(Verdict::IGNORE)
+            .from(before)
+            .to(before)
+            .going(pair.direction());
+    }
     if seen.is_believed() && contradicts(pair, before, verdict, seen, class) {
         return believe(pair, before, seen, class);
     }

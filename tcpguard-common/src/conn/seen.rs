@@ -54,6 +54,10 @@ impl Voice {
     /// can be held against it.
     pub const LONE: Self = Self(2);
 
+    /// Anybody's, and judged before: it goes through this host, and is only followed. It is never
+    /// objected to, and where it does not fit it changes nothing.
+    pub const FORWARDED: Self = Self(8);
+
     /// The same voice while connections are learned that were there before: even a SYN may be an old
     /// one of them.
     #[inline(always)]
@@ -182,6 +186,13 @@ impl Seen {
     #[must_use]
     pub const fn is_learned(&self) -> bool {
         self.voice.0 & LEARNING != 0
+    }
+
+    /// Whether it goes through this host and was judged before.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_forwarded(&self) -> bool {
+        self.voice.0 & Voice::FORWARDED.0 != 0
     }
 
     /// Whether it is believed where it does not fit.
