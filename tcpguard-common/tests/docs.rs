@@ -6,6 +6,8 @@
     reason = "a test that cannot go on panics, in its helpers as well"
 )]
 
+mod states;
+
 use std::{
     env,
     fmt::Write as _,
@@ -14,6 +16,10 @@ use std::{
 };
 
 use tcpguard_common::{
+    conn::{
+        state::State,
+        time::{SECOND, lifetime},
+    },
     craft::TcpFrame,
     cursor::SliceCursor,
     flags::TcpFlags,
@@ -132,7 +138,12 @@ fn tables_are_those_of_the_code_and_have_every_name() {
     let readme = hold(README, &[("reasons", examples()), ("bypass", bypasses())]);
     let architecture = hold(
         ARCHITECTURE,
-        &[("reasons", reasons()), ("unsafe", unsafe_files())],
+        &[
+            ("reasons", reasons()),
+            ("states", states::table()),
+            ("lifetimes", lifetimes()),
+            ("unsafe", unsafe_files()),
+        ],
     );
     let documents = readme + &architecture;
     let reasons = Reason::ALL.into_iter().map(Reason::as_str);
@@ -215,6 +226,22 @@ fn reasons() -> String {
             reason.meaning()
         )
         .unwrap();
+    }
+    table
+}
+
+fn lifetimes() -> String {
+    let mut table =
+        "| state | remembered for | what both peers are in |\n|---|---|---|\n".to_owned();
+    for state in State::ALL {
+        let seconds = lifetime(state) / SECOND;
+        let time = match seconds {
+            ..120 => format!("{seconds} s"),
+            120..7200 => format!("{} min", seconds / 60),
+            7200..172_800 => format!("{} h", seconds / 3600),
+            _ => format!("{} days", seconds / 86_400),
+        };
+        writeln!(table, "| {} | {time} | {} |", state.as_str(), state.peers()).unwrap();
     }
     table
 }

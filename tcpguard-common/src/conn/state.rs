@@ -59,6 +59,22 @@ impl State {
         }
     }
 
+    /// What the two peers are in, in the states of RFC 9293 section 3.3.2.
+    #[must_use]
+    pub const fn peers(self) -> &'static str {
+        match self {
+            Self::SynSent => "SYN-SENT and LISTEN",
+            Self::SynSent2 => "SYN-SENT and SYN-SENT",
+            Self::SynReceived => "SYN-SENT and SYN-RECEIVED",
+            Self::Established => "ESTABLISHED and ESTABLISHED",
+            Self::FinWait => "FIN-WAIT-1 and ESTABLISHED",
+            Self::CloseWait => "FIN-WAIT-2 and CLOSE-WAIT",
+            Self::LastAck => "FIN-WAIT-2 or CLOSING, and LAST-ACK",
+            Self::TimeWait => "TIME-WAIT and CLOSED",
+            Self::Closed => "CLOSED and CLOSED",
+        }
+    }
+
     /// How many states there are; their numbers run from 1, so that 0 can say "no connection".
     pub const COUNT: usize = Self::ALL.len();
 
