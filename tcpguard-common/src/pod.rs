@@ -9,6 +9,8 @@ use aya::Pod;
 use crate::{
     abi::{Adjudication, Config},
     counters::{Counters, Events},
+    flow::{FlowKey4, FlowKey6},
+    table::Set,
 };
 
 // SAFETY: `repr(C)`, integers and arrays of integers only, no padding (asserted in `abi`).
@@ -19,3 +21,7 @@ unsafe impl Pod for Counters {}
 unsafe impl Pod for Adjudication {}
 // SAFETY: as above.
 unsafe impl Pod for Events {}
+// SAFETY: as above; of an entry, every field is a number of which any value is valid.
+unsafe impl Pod for Set<FlowKey4> {}
+// SAFETY: as above.
+unsafe impl Pod for Set<FlowKey6> {}
