@@ -135,7 +135,14 @@ const fn occasion(cause: Bypass) -> &'static str {
 
 #[test]
 fn tables_are_those_of_the_code_and_have_every_name() {
-    let readme = hold(README, &[("reasons", examples()), ("bypass", bypasses())]);
+    let readme = hold(
+        README,
+        &[
+            ("reasons", examples()),
+            ("tracker", tracked()),
+            ("bypass", bypasses()),
+        ],
+    );
     let architecture = hold(
         ARCHITECTURE,
         &[
@@ -204,6 +211,19 @@ fn examples() -> String {
     let mut table = "| reason | for example | clause |\n|---|---|---|\n".to_owned();
     for Example { reason, text, .. } in &EXAMPLES {
         writeln!(table, "| `{reason}` | {text} | {} |", reason.clause()).unwrap();
+    }
+    table
+}
+
+/// Why segments are dropped for what is known of their connections.
+fn tracked() -> String {
+    let mut table = "| reason | means | clause |\n|---|---|---|\n".to_owned();
+    for reason in Reason::ALL {
+        let policy = reason.clause().starts_with("policy");
+        if reason.group() != Group::Flags && !policy && reason != Reason::CookieInvalid {
+            let (meaning, clause) = (reason.meaning(), reason.clause());
+            writeln!(table, "| `{reason}` | {meaning} | {clause} |").unwrap();
+        }
     }
     table
 }
