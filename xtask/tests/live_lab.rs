@@ -9,10 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tcpguard_common::flags::TcpFlags;
+use tcpguard_common::{craft::TcpFrame, flags::TcpFlags};
 use xtask::lab::{
     attack::{Scan, Volley},
     client::request,
+    conntrack::{
+        Conntrack,
+        CtState::{Established, Invalid, New},
+        Observed, Side,
+        entry::Tracked,
+    },
     link::{Station, VethOptions, veth},
     namespace::{Namespace, remove_leftovers},
     network::{Network, UPLINK},
@@ -117,4 +123,58 @@ fn leftovers_of_the_dead_are_removed_and_no_others() {
     remove_leftovers().unwrap();
     assert!(!exists(&left));
     assert!(exists(ours.name()));
+}
+
+/// A segment between hosts number two of both ends, of either family.
+fn segment(family: usize, from: Side, flags: TcpFlags, seq: u32, ack: u32) -> TcpFrame {
+    let [source, destination] = [from, from.opposite()].map(|side| side.addresses(2)[family]);
+    let mut frame = TcpFrame::between(source, destination).with_flags(flags);
+    if from == Side::East {
+        frame.ports = (frame.ports.1, frame.ports.0);
+    }
+    (frame.seq, frame.ack) = (seq, ack);
+    frame
+}
+
+#[test]
+fn kernel_tracker_is_asked_segment_by_segment() {
+    let tracker = Conntrack::new().unwrap();
+    for family in [0, 1] {
+        let say = |from, flags: &str, seq, ack| {
+            let frame = segment(family, from, flags.parse().unwrap(), seq, ack);
+            let Observed { verdict, entry } = tracker.observe(from, &frame).unwrap();
+            (verdict, entry)
+        };
+        let established = (Established, Some(Tracked::Established));
+        assert_eq!(say(Side::West, "A", 8, 70), (Invalid, None));
+        assert_eq!(say(Side::West, "S", 7, 0), (New, Some(Tracked::SynSent)));
+        assert_eq!(
+            say(Side::West, "SF", 7, 0),
+            (Invalid, Some(Tracked::SynSent))
+        );
+        assert_eq!(
+            say(Side::East, "SA", 70, 8),
+            (Established, Some(Tracked::SynRecv))
+        );
+        assert_eq!(say(Side::West, "A", 8, 71), established);
+        assert_eq!(say(Side::East, "A", 71, 9), (Invalid, established.1));
+        let forged = segment(family, Side::East, TcpFlags::ACK, 71, 8);
+        assert_eq!(
+            tracker.observe_corrupt(Side::East, &forged).unwrap(),
+            Invalid
+        );
+        assert_eq!(
+            say(Side::East, "R", 71, 0),
+            (Established, Some(Tracked::Close))
+        );
+    }
+}
+
+#[test]
+fn kernel_tracker_picks_up_in_the_middle_if_it_is_told_to() {
+    let tracker = Conntrack::new().unwrap();
+    let data = segment(0, Side::West, TcpFlags::ACK, 1000, 2000);
+    assert_eq!(tracker.observe(Side::West, &data).unwrap().verdict, Invalid);
+    tracker.pick_up(true).unwrap();
+    assert_eq!(tracker.observe(Side::West, &data).unwrap().verdict, New);
 }

@@ -11,6 +11,7 @@
 
 pub mod attack;
 pub mod client;
+pub mod conntrack;
 pub mod guard;
 pub mod link;
 pub mod namespace;
