@@ -1,0 +1,142 @@
+//! What sort of disagreement it is: the same cause gives the same class.
+
+use std::fmt;
+
+use tcpguard_common::{conn::state::State, flags::TcpFlags, reason::Reason, verdict::VerdictKind};
+use xtask::lab::conntrack::{CtState, Observed, entry::Tracked};
+
+use super::ours::Judged;
+
+/// How far a connection has got, as far as both trackers mean the same by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// There is none, or it was reset.
+    Closed,
+    /// One or two SYNs.
+    Opening,
+    /// SYN and SYN+ACK.
+    Answered,
+    /// The handshake is complete.
+    Open,
+    /// A FIN. Whether it is acknowledged the kernel only guesses: any ACK will do.
+    Closing,
+}
+
+impl Phase {
+    pub(crate) const fn ours(state: Option<State>) -> Self {
+        match state {
+            None | Some(State::Closed) => Self::Closed,
+            Some(State::SynSent | State::SynSent2) => Self::Opening,
+            Some(State::SynReceived) => Self::Answered,
+            Some(State::Established) => Self::Open,
+            Some(State::FinWait | State::CloseWait | State::LastAck | State::TimeWait) => {
+                Self::Closing
+            }
+        }
+    }
+
+    pub(crate) const fn kernels(entry: Option<Tracked>) -> Self {
+        match entry {
+            None | Some(Tracked::None | Tracked::Close) => Self::Closed,
+            Some(Tracked::SynSent | Tracked::SynSent2) => Self::Opening,
+            Some(Tracked::SynRecv) => Self::Answered,
+            Some(Tracked::Established) => Self::Open,
+            Some(Tracked::FinWait | Tracked::CloseWait | Tracked::LastAck | Tracked::TimeWait) => {
+                Self::Closing
+            }
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Opening => "opening",
+            Self::Answered => "answered",
+            Self::Open => "open",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+/// A disagreement about one segment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Class {
+    /// Whether a sane stack has sent it.
+    pub(crate) honest: bool,
+    /// Our state before, with a question mark if its numbers are not anchored by a handshake.
+    pub(crate) before: String,
+    pub(crate) direction: &'static str,
+    /// Flags without those that decide nothing.
+    pub(crate) flags: String,
+    /// Our verdict or reason, and the kernel's verdict; or, where both let it pass, the phases that
+    /// they are in then.
+    pub(crate) ours: &'static str,
+    pub(crate) kernels: &'static str,
+}
+
+impl Class {
+    /// Whether, and how, the two disagree.
+    pub(crate) fn of(
+        honest: bool,
+        flags: TcpFlags,
+        ours: Judged,
+        kernels: Observed,
+    ) -> Option<Self> {
+        let Judged { ruling, loose } = ours;
+        let verdict = ruling.verdict();
+        let passes = kernels.verdict != CtState::Invalid && kernels.verdict != CtState::Dropped;
+        let phases = (Phase::ours(ruling.after()), Phase::kernels(kernels.entry));
+        let (say, says) = if verdict.is_drop() == passes {
+            let say = match verdict.kind() {
+                VerdictKind::Drop => verdict.cause(),
+                kind => kind.as_str(),
+            };
+            (say, kernels.verdict.as_str())
+        } else if passes && phases.0 != phases.1 {
+            (phases.0.as_str(), phases.1.as_str())
+        } else {
+            return None;
+        };
+        let telling = [
+            TcpFlags::SYN,
+            TcpFlags::FIN,
+            TcpFlags::RST,
+            TcpFlags::ACK,
+            TcpFlags::URG,
+        ];
+        let mask = telling.into_iter().fold(TcpFlags::NULL, TcpFlags::with);
+        Some(Self {
+            honest,
+            before: ruling.before().map_or("-", State::as_str).to_owned()
+                + if loose && ruling.before().is_some() {
+                    "?"
+                } else {
+                    ""
+                },
+            direction: ruling
+                .direction()
+                .map_or("-", |direction| direction.as_str()),
+            flags: TcpFlags::new(flags.bits() & mask.bits()).to_string(),
+            ours: say,
+            kernels: says,
+        })
+    }
+}
+
+impl Class {
+    /// Whether we drop what a sane stack has sent, which no table explains.
+    pub(crate) fn is_harm(&self) -> bool {
+        self.honest && Reason::from_name(self.ours).is_some()
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = if self.honest { "honest" } else { "forged" };
+        write!(
+            f,
+            "{who} {:13} {:5} {:2} {:18} {}",
+            self.before, self.direction, self.flags, self.ours, self.kernels
+        )
+    }
+}
