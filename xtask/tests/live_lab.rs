@@ -142,7 +142,7 @@ fn kernel_tracker_is_asked_segment_by_segment() {
     for family in [0, 1] {
         let say = |from, flags: &str, seq, ack| {
             let frame = segment(family, from, flags.parse().unwrap(), seq, ack);
-            let Observed { verdict, entry } = tracker.observe(from, &frame).unwrap();
+            let Observed { verdict, entry } = tracker.observe(from, &frame.build()).unwrap();
             (verdict, entry)
         };
         let established = (Established, Some(Tracked::Established));
@@ -158,9 +158,10 @@ fn kernel_tracker_is_asked_segment_by_segment() {
         );
         assert_eq!(say(Side::West, "A", 8, 71), established);
         assert_eq!(say(Side::East, "A", 71, 9), (Invalid, established.1));
-        let forged = segment(family, Side::East, TcpFlags::ACK, 71, 8);
+        let mut corrupt = segment(family, Side::East, TcpFlags::ACK, 71, 8).build();
+        *corrupt.last_mut().unwrap() ^= 0xff;
         assert_eq!(
-            tracker.observe_corrupt(Side::East, &forged).unwrap(),
+            tracker.observe(Side::East, &corrupt).unwrap().verdict,
             Invalid
         );
         assert_eq!(
@@ -173,7 +174,7 @@ fn kernel_tracker_is_asked_segment_by_segment() {
 #[test]
 fn kernel_tracker_picks_up_in_the_middle_if_it_is_told_to() {
     let tracker = Conntrack::new().unwrap();
-    let data = segment(0, Side::West, TcpFlags::ACK, 1000, 2000);
+    let data = segment(0, Side::West, TcpFlags::ACK, 1000, 2000).build();
     assert_eq!(tracker.observe(Side::West, &data).unwrap().verdict, Invalid);
     tracker.pick_up(true).unwrap();
     assert_eq!(tracker.observe(Side::West, &data).unwrap().verdict, New);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tcpguard_common::{conn::state::State, flags::TcpFlags, reason::Reason, verdict::VerdictKind};
+use tcpguard_common::{conn::state::State, flags::TcpFlags, reason::Reason};
 use xtask::lab::conntrack::{CtState, Observed, entry::Tracked};
 
 use super::ours::Judged;
@@ -76,20 +76,19 @@ pub(crate) struct Class {
 
 impl Class {
     /// Whether, and how, the two disagree.
-    pub(crate) fn of(
-        honest: bool,
-        flags: TcpFlags,
-        ours: Judged,
-        kernels: Observed,
-    ) -> Option<Self> {
-        let Judged { ruling, loose } = ours;
+    pub(crate) fn of(honest: bool, ours: Judged, kernels: Observed) -> Option<Self> {
+        let Judged {
+            segment,
+            ruling,
+            loose,
+        } = ours;
         let verdict = ruling.verdict();
         let passes = kernels.verdict != CtState::Invalid && kernels.verdict != CtState::Dropped;
         let phases = (Phase::ours(ruling.after()), Phase::kernels(kernels.entry));
         let (say, says) = if verdict.is_drop() == passes {
-            let say = match verdict.kind() {
-                VerdictKind::Drop => verdict.cause(),
-                kind => kind.as_str(),
+            let say = match verdict.is_drop() {
+                true => verdict.cause(),
+                false => verdict.kind().as_str(),
             };
             (say, kernels.verdict.as_str())
         } else if passes && phases.0 != phases.1 {
@@ -116,7 +115,7 @@ impl Class {
             direction: ruling
                 .direction()
                 .map_or("-", |direction| direction.as_str()),
-            flags: TcpFlags::new(flags.bits() & mask.bits()).to_string(),
+            flags: TcpFlags::new(segment.flags.bits() & mask.bits()).to_string(),
             ours: say,
             kernels: says,
         })

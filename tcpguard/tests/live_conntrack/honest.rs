@@ -10,14 +10,13 @@ const MSS: u32 = 1400;
 /// A whole conversation. Each number below [`KINDS`] stands for another kind of beginning.
 pub(crate) fn converse(talk: &mut Talk, kind: u32) {
     match kind % KINDS {
-        0..=2 => open(talk),
-        3 => open_at_once(talk),
-        4 => open_with_data(talk),
-        5 => refuse(talk),
-        6 => give_up(talk),
-        7 => answer_anew(talk),
-        8 => split(talk),
-        9 => restart(talk),
+        0 => open_at_once(talk),
+        1 => open_with_data(talk),
+        2 => refuse(talk),
+        3 => give_up(talk),
+        4 => answer_anew(talk),
+        5 => split(talk),
+        6 => restart(talk),
         _ => open(talk),
     }
     for _ in 0..talk.random.below(5) {

@@ -18,21 +18,24 @@ mod honest;
 mod ours;
 mod peer;
 mod random;
+mod real;
 mod table;
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use tcpguard_common::{
-    conn::{ruling::Ruling, state::State, time::Ticks},
+    conn::{state::State, time::Ticks},
     flags::TcpFlags,
+    segment::Segment,
+    seq::SeqNum,
     verdict::Verdict,
 };
 use xtask::lab::conntrack::{Conntrack, CtState, Observed, Side, entry::Tracked};
 
 use self::{
     class::Class,
-    ours::Guard,
-    peer::{Step, Talk},
+    ours::{Guard, Judged, options},
+    peer::{Sent, Talk},
     random::Random,
 };
 
@@ -89,24 +92,24 @@ impl Bench {
 
     /// Plays a conversation and compares, up to where the two disagree. From there on it is only held
     /// against us if we drop what a sane stack sends, and nothing after a forgery that we believe.
-    fn play(&mut self, steps: &[Step]) {
+    fn play(&mut self, frames: &[Sent]) {
         let mut story = String::new();
         let mut agreed = true;
-        for (now, step) in (1000..).zip(steps) {
+        for (now, sent) in (1000..).zip(frames) {
             // Sixteen segments in a tick of a quarter of a second.
-            let ours = self.ours.judge(&step.frame.build(), Ticks(now / 16));
-            let kernels = self.kernel.observe(step.from, &step.frame).unwrap();
+            let ours = self.ours.judge(&sent.octets, Ticks(now / 16));
+            let kernels = self.kernel.observe(sent.from, &sent.octets).unwrap();
             self.segments += 1;
-            story.push_str(&told(step, ours.ruling, kernels));
+            story.push_str(&told(sent, ours, kernels));
             let verdict = ours.ruling.verdict();
-            let harm = step.honest && verdict.is_drop();
+            let harm = sent.honest && verdict.is_drop();
             if (agreed || harm)
-                && let Some(class) = Class::of(step.honest, step.frame.flags, ours, kernels)
+                && let Some(class) = Class::of(sent.honest, ours, kernels)
             {
                 agreed = false;
                 self.seen.entry(class).or_default().add(&story);
             }
-            if !step.honest && verdict == Verdict::ACCEPT {
+            if !sent.honest && verdict == Verdict::ACCEPT {
                 return;
             }
         }
@@ -138,14 +141,26 @@ impl Bench {
 }
 
 /// A line of a story.
-fn told(step: &Step, ours: Ruling, kernels: Observed) -> String {
+fn told(sent: &Sent, ours: Judged, kernels: Observed) -> String {
+    let Segment {
+        flags,
+        seq: SeqNum(seq),
+        ack: SeqNum(ack),
+        window,
+        payload_len,
+        ..
+    } = ours.segment;
+    let who = if sent.honest { "" } else { "forged " };
     let name = |state: Option<State>| state.map_or("-", State::as_str);
     let entry = kernels.entry.map_or("-", Tracked::as_str);
     format!(
-        "    {step}: {:?}, {} > {} | {}, {entry}\n",
-        ours.verdict(),
-        name(ours.before()),
-        name(ours.after()),
+        "    {who}{:?} {flags} seq {seq} ack {ack} len {payload_len} win {window} options {:?}: \
+         {:?}, {} > {} | {}, {entry}\n",
+        sent.from,
+        options(&sent.octets, &ours.segment),
+        ours.ruling.verdict(),
+        name(ours.ruling.before()),
+        name(ours.ruling.after()),
         kernels.verdict,
     )
 }
@@ -156,7 +171,7 @@ fn every_disagreement_with_the_kernels_tracker_has_a_reason() {
     let mut number = 0;
     for (forged, count) in CONVERSATIONS {
         for _ in 0..count {
-            bench.play(&talk(number, forged).steps);
+            bench.play(&talk(number, forged).sent());
             number += 1;
         }
     }
@@ -164,18 +179,14 @@ fn every_disagreement_with_the_kernels_tracker_has_a_reason() {
     bench.check(DISAGREEMENTS);
 }
 
-/// The segments of a conversation from the `first` on.
-fn from(talk: &Talk, first: u32) -> &[Step] {
-    talk.steps.get(first as usize..).unwrap_or_default()
-}
-
 #[test]
 fn what_is_picked_up_in_the_middle_differs_from_the_kernels_pickup_by_a_table() {
     let mut bench = Bench::new(true);
     for number in 0..3000 {
         let mut talk = talk(number, 0);
-        let first = 1 + talk.random.below(12);
-        bench.play(from(&talk, first));
+        let first = 1 + talk.random.below(12) as usize;
+        let sent = talk.sent();
+        bench.play(sent.get(first..).unwrap_or_default());
     }
     assert!(bench.segments > 30_000, "{}", bench.segments);
     bench.check(PICKED_UP);
@@ -193,7 +204,7 @@ fn the_kernels_tracker_calls_the_same_sets_of_flags_invalid() {
         let mut frame = talk.frame(Side::West, "A", 0);
         frame.flags = TcpFlags::new(bits);
         talk.put(Side::West, frame);
-        bench.play(&talk.steps);
+        bench.play(&talk.sent());
     }
     bench.check("");
 }
@@ -201,15 +212,21 @@ fn the_kernels_tracker_calls_the_same_sets_of_flags_invalid() {
 #[test]
 fn a_wrong_checksum_is_for_the_kernels_tracker_alone() {
     let bench = Bench::new(false);
-    let frame = Talk::new(0, Random(0)).frame(Side::West, "S", 0);
-    let kernels = bench.kernel.observe_corrupt(Side::West, &frame).unwrap();
-    assert_eq!(kernels, CtState::Invalid);
-    // XDP cannot see what the hardware has verified, and links between virtual machines leave it
-    // to the receiver.
-    let mut octets = frame.build();
-    *octets.last_mut().unwrap() ^= 0xff;
-    assert_eq!(
-        bench.ours.judge(&octets, Ticks(0)).ruling.verdict(),
-        Verdict::ACCEPT
-    );
+    let mut syn = Talk::new(0, Random(0)).frame(Side::West, "S", 0).build();
+    *syn.last_mut().unwrap() ^= 0xff;
+    let kernels = bench.kernel.observe(Side::West, &syn).unwrap();
+    assert_eq!(kernels.verdict, CtState::Invalid);
+    // XDP cannot see what the hardware has verified, and between virtual machines it is left to the
+    // receiver.
+    let ours = bench.ours.judge(&syn, Ticks(0));
+    assert_eq!(ours.ruling.verdict(), Verdict::ACCEPT);
+}
+
+#[test]
+fn real_stacks_are_judged_alike() {
+    let mut bench = Bench::new(false);
+    let frames = real::requests();
+    assert!(frames.len() > 1000, "{}", frames.len());
+    bench.play(&frames);
+    bench.check("");
 }

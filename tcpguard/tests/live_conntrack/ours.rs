@@ -42,18 +42,13 @@ impl Guard {
     pub(crate) fn judge(&self, frame: &[u8], now: Ticks) -> Judged {
         let mut segment = Segment::EMPTY;
         if let Err(verdict) = parse(&mut SliceCursor::new(frame), Link::Ethernet, &mut segment) {
-            return Judged::without_entry(verdict);
+            return Judged::without_entry(segment, verdict);
         }
         if let Some(reason) = segment.flags.offence() {
-            return Judged::without_entry(Verdict::dropped(reason));
+            return Judged::without_entry(segment, Verdict::dropped(reason));
         }
         let seen = Seen::new(&segment, now, Voice::FOREIGN);
-        let seen = if segment.options_len > 0 {
-            let at = usize::from(segment.options_at);
-            seen.with_options(&Options(&frame[at..][..usize::from(segment.options_len)]))
-        } else {
-            seen
-        };
+        let seen = seen.with_options(&Options(options(frame, &segment)));
         let plead = || {
             if self.learning {
                 learn(&seen)
@@ -70,6 +65,7 @@ impl Guard {
                 let (key, way) = FlowKey4::new((source, from), (destination, to));
                 let loose = self.ipv4.entry(&key).is_some_and(|entry| is_loose(&entry));
                 Judged {
+                    segment,
                     ruling: self.ipv4.decide(&key, way, &seen, plead),
                     loose,
                 }
@@ -81,6 +77,7 @@ impl Guard {
                 let (key, way) = FlowKey6::new((source, from), (destination, to));
                 let loose = self.ipv6.entry(&key).is_some_and(|entry| is_loose(&entry));
                 Judged {
+                    segment,
                     ruling: self.ipv6.decide(&key, way, &seen, plead),
                     loose,
                 }
@@ -92,14 +89,16 @@ impl Guard {
 /// What the guard decided, and how sure it was.
 #[derive(Clone, Copy)]
 pub(crate) struct Judged {
+    pub(crate) segment: Segment,
     pub(crate) ruling: Ruling,
     /// Whether it had no handshake, seen from its beginning, to hold numbers against.
     pub(crate) loose: bool,
 }
 
 impl Judged {
-    fn without_entry(verdict: Verdict) -> Self {
+    fn without_entry(segment: Segment, verdict: Verdict) -> Self {
         Self {
+            segment,
             ruling: Ruling::new(verdict),
             loose: false,
         }
@@ -111,6 +110,12 @@ fn is_loose<K>(entry: &Entry<K>) -> bool {
         .halves
         .iter()
         .any(|half| half.marks.contains(Marks::LOOSE))
+}
+
+/// The options of a segment that the tracker reads.
+pub(crate) fn options<'a>(frame: &'a [u8], segment: &Segment) -> &'a [u8] {
+    let at = usize::from(segment.options_at);
+    &frame[at..at + usize::from(segment.options_len)]
 }
 
 struct Options<'a>(&'a [u8]);

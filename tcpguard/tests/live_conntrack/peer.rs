@@ -1,7 +1,5 @@
 //! Two sane stacks that talk to each other: what they send is what no tracker may object to.
 
-use std::fmt;
-
 use tcpguard_common::{craft::TcpFrame, flags::TcpFlags};
 use xtask::lab::conntrack::Side;
 
@@ -37,25 +35,12 @@ pub(crate) struct Step {
     pub(crate) honest: bool,
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TcpFrame {
-            seq,
-            ack,
-            window,
-            flags,
-            options,
-            payload,
-            ..
-        } = &self.frame;
-        write!(
-            f,
-            "{:?} {} {flags} seq {seq} ack {ack} len {} win {window} options {options:?}",
-            self.from,
-            if self.honest { "honest" } else { "forged" },
-            payload.len(),
-        )
-    }
+/// A frame as it is sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) from: Side,
+    pub(crate) octets: Vec<u8>,
+    pub(crate) honest: bool,
 }
 
 /// A connection in the making: every segment that was sent on it so far.
@@ -84,6 +69,16 @@ impl Talk {
             family: number as usize & 1,
             port,
         }
+    }
+
+    /// Everything that was said, as it is sent.
+    pub(crate) fn sent(&self) -> Vec<Sent> {
+        let sent = |step: &Step| Sent {
+            from: step.from,
+            octets: step.frame.build(),
+            honest: step.honest,
+        };
+        self.steps.iter().map(sent).collect()
     }
 
     pub(crate) fn peer(&mut self, side: Side) -> &mut Peer {

@@ -36,6 +36,9 @@ const CTA_PROTOINFO_TCP_STATE: u16 = 1;
 const HEADERS: usize = 16 + 4;
 const TCP: u8 = 6;
 
+/// Address and port.
+pub(super) type End = (IpAddr, u16);
+
 /// State of an entry, in the kernel's spelling and numbering (`enum tcp_conntrack`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tracked {
@@ -110,11 +113,7 @@ impl Entries {
     }
 
     /// The state of the entry that segments between these two ends belong to.
-    pub(super) fn find(
-        &self,
-        source: (IpAddr, u16),
-        destination: (IpAddr, u16),
-    ) -> Result<Option<Tracked>> {
+    pub(super) fn find(&self, source: End, destination: End) -> Result<Option<Tracked>> {
         let ask = || -> nix::Result<Vec<u8>> {
             let mut answer = vec![0; 4096];
             send(
@@ -130,7 +129,7 @@ impl Entries {
     }
 }
 
-fn request(source: (IpAddr, u16), destination: (IpAddr, u16)) -> Vec<u8> {
+fn request(source: End, destination: End) -> Vec<u8> {
     let (addresses, family) = match (source.0, destination.0) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             let from = attribute(CTA_IP_V4_SRC, &from.octets());

@@ -24,9 +24,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use tcpguard_common::{craft::TcpFrame, flags::TcpFlags};
+use tcpguard_common::{
+    craft::TcpFrame,
+    cursor::SliceCursor,
+    flags::TcpFlags,
+    parse::{Link, parse},
+    segment::{Addresses, Segment},
+};
 
-use self::entry::{Entries, Tracked};
+use self::entry::{End, Entries, Tracked};
 use super::{
     link::{Station, VethOptions, veth},
     namespace::Namespace,
@@ -183,41 +189,30 @@ impl Conntrack {
         set(&self.router, "net/netfilter/nf_conntrack_tcp_loose", value)
     }
 
-    /// Sends `frame` in at `from` and says what the tracker made of it.
-    pub fn observe(&self, from: Side, frame: &TcpFrame) -> Result<Observed> {
-        let frame = self.addressed(from, frame);
-        let verdict = self.verdict(from, &frame.build(), &frame)?;
-        let entry = self.entries.find(
-            (frame.source, frame.ports.0),
-            (frame.destination, frame.ports.1),
-        )?;
+    /// Sends an Ethernet frame in at `from`, whatever Ethernet addresses it has, and says what the
+    /// tracker made of it. It has to be between addresses behind the two ends.
+    pub fn observe(&self, from: Side, frame: &[u8]) -> Result<Observed> {
+        let verdict = self.verdict(from, &self.addressed(from, frame))?;
+        let entry = match ends(frame) {
+            Some([source, destination]) => self.entries.find(source, destination)?,
+            None => None,
+        };
         Ok(Observed { verdict, entry })
     }
 
-    /// As [`observe`](Self::observe), of a frame that has no right checksum.
-    pub fn observe_corrupt(&self, from: Side, frame: &TcpFrame) -> Result<CtState> {
-        let frame = self.addressed(from, frame);
-        let mut octets = frame.build();
-        if let Some(last) = octets.last_mut() {
-            *last ^= 0xff;
-        }
-        self.verdict(from, &octets, &frame)
+    fn addressed(&self, from: Side, frame: &[u8]) -> Vec<u8> {
+        let rest = frame.get(12..).unwrap_or_default();
+        [&self.macs[from as usize], &NOBODY, rest].concat()
     }
 
-    fn addressed(&self, from: Side, frame: &TcpFrame) -> TcpFrame {
-        let mut frame = frame.clone();
-        frame.macs = (self.macs[from as usize], NOBODY);
-        frame
-    }
-
-    fn verdict(&self, from: Side, octets: &[u8], frame: &TcpFrame) -> Result<CtState> {
+    fn verdict(&self, from: Side, octets: &[u8]) -> Result<CtState> {
         self.ends[from as usize].send(octets)?;
         // What is not dropped is there when the sender comes back, unless the machine is busy.
         if let Some(verdict) = self.arrival(from, octets, &[])? {
             return Ok(verdict);
         }
         // One queue all the way: what a later frame overtakes is lost.
-        let marker = self.marker(from, frame);
+        let marker = self.marker(from);
         self.ends[from as usize].send(&marker)?;
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
@@ -245,15 +240,39 @@ impl Conntrack {
     }
 
     /// A frame that the tracker has no use for, unlike any other.
-    fn marker(&self, from: Side, frame: &TcpFrame) -> Vec<u8> {
+    fn marker(&self, from: Side) -> Vec<u8> {
         let number = self.markers.get().wrapping_add(1);
         self.markers.set(number);
-        let mut marker = TcpFrame::between(frame.source, frame.destination);
+        let [source, _] = from.addresses(2);
+        let [destination, _] = from.opposite().addresses(2);
+        let mut marker = TcpFrame::between(source, destination).with_flags(TcpFlags::NULL);
         marker.ports = (1, 1);
         marker.seq = number;
-        self.addressed(from, &marker.with_flags(TcpFlags::NULL))
-            .build()
+        self.addressed(from, &marker.build())
     }
+}
+
+/// Source and destination of a TCP segment.
+fn ends(frame: &[u8]) -> Option<[End; 2]> {
+    let mut segment = Segment::EMPTY;
+    parse(&mut SliceCursor::new(frame), Link::Ethernet, &mut segment).ok()?;
+    let addresses: [IpAddr; 2] = match segment.addresses {
+        Addresses::V4 {
+            source,
+            destination,
+        } => [source, destination].map(|address| Ipv4Addr::from(address).into()),
+        Addresses::V6 {
+            source,
+            destination,
+        } => [source, destination].map(|words| {
+            let octets = words.map(u32::to_ne_bytes);
+            Ipv6Addr::from(*octets.as_flattened().first_chunk().unwrap_or(&[0; 16])).into()
+        }),
+    };
+    Some([
+        (addresses[0], segment.source_port),
+        (addresses[1], segment.destination_port),
+    ])
 }
 
 fn set(namespace: &Namespace, name: &str, value: &str) -> Result<()> {
