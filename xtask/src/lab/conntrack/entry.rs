@@ -230,3 +230,43 @@ fn word16(octets: &[u8], at: usize) -> Option<u16> {
     let word = octets.get(at..at + 2)?;
     Some(u16::from_ne_bytes(word.try_into().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(kind: u16, rest: &[u8]) -> Vec<u8> {
+        let mut answer = vec![0; 16];
+        answer[4..6].copy_from_slice(&kind.to_ne_bytes());
+        answer.extend(rest);
+        answer
+    }
+
+    #[test]
+    fn state_is_found_behind_other_attributes() {
+        let tcp = [attribute(7, &[9]), attribute(CTA_PROTOINFO_TCP_STATE, &[3])];
+        let info = nested(CTA_PROTOINFO, &[nested(CTA_PROTOINFO_TCP, &tcp)]);
+        let rest = [vec![0; 4], attribute(3, &[1, 2, 3]), info].concat();
+        assert_eq!(
+            state(&answer(0x100, &rest)).unwrap(),
+            Some(Tracked::Established)
+        );
+    }
+
+    #[test]
+    fn no_entry_is_no_error_and_any_other_error_is() {
+        let refused = |errno: i32| state(&answer(2, &errno.to_ne_bytes()));
+        assert_eq!(refused(-ENOENT).unwrap(), None);
+        assert!(refused(-1).is_err());
+        assert!(state(&answer(0x100, &[0; 4])).is_err());
+        assert!(state(&[]).is_err());
+    }
+
+    #[test]
+    fn states_are_numbered_as_the_kernel_does() {
+        for (number, (state, name)) in Tracked::ALL.into_iter().enumerate() {
+            assert_eq!(state as usize, number);
+            assert_eq!(state.to_string(), name);
+        }
+    }
+}

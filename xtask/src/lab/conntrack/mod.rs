@@ -43,8 +43,10 @@ use super::{
 const NOBODY: Mac = [2, 0, 0, 0, 0, 9];
 /// So long may a frame take that was not dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Octets of the largest frame that is sent.
-const BUFFER: usize = 1 << 14;
+/// The largest packet that there can be, and that veth carries.
+const MTU: u16 = u16::MAX;
+/// Room for the largest frame.
+const BUFFER: usize = MTU as usize + 14;
 
 /// An outer end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,7 +155,11 @@ impl Conntrack {
         let outside = Namespace::new("outside")?;
         for side in [Side::West, Side::East] {
             let name = side.interface();
-            veth((&router, name), (&outside, name), VethOptions::default())?;
+            let options = VethOptions {
+                mtu: Some(MTU.into()),
+                ..VethOptions::default()
+            };
+            veth((&router, name), (&outside, name), options)?;
             let near = Station {
                 namespace: &router,
                 interface: name,
@@ -226,7 +232,7 @@ impl Conntrack {
     /// The verdict on the frame, `Dropped` if the marker arrives instead; `None` if neither does for
     /// a while.
     fn arrival(&self, from: Side, octets: &[u8], marker: &[u8]) -> Result<Option<CtState>> {
-        let mut buffer = [0; BUFFER];
+        let mut buffer = vec![0; BUFFER];
         while let Some(len) = self.ends[from.opposite() as usize].receive(&mut buffer)? {
             let arrived = &buffer[..len];
             if same_packet(arrived, octets) {
