@@ -2,10 +2,17 @@
 
 use std::fmt;
 
-use tcpguard_common::{conn::state::State, flags::TcpFlags, reason::Reason};
+use tcpguard_common::{
+    conn::{
+        ruling::{Direction, Ruling},
+        state::State,
+    },
+    flags::TcpFlags,
+    reason::Reason,
+};
 use xtask::lab::conntrack::{CtState, Observed, entry::Tracked};
 
-use super::ours::Judged;
+use super::{ours::Judged, peer::Who};
 
 /// How far a connection has got, as far as both trackers mean the same by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,8 +68,7 @@ impl Phase {
 /// A disagreement about one segment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Class {
-    /// Whether a sane stack has sent it.
-    pub(crate) honest: bool,
+    pub(crate) who: Who,
     /// Our state before, with a question mark if its numbers are not anchored by a handshake.
     pub(crate) before: String,
     pub(crate) direction: &'static str,
@@ -76,19 +82,15 @@ pub(crate) struct Class {
 
 impl Class {
     /// Whether, and how, the two disagree.
-    pub(crate) fn of(honest: bool, ours: Judged, kernels: Observed) -> Option<Self> {
-        let Judged {
-            segment,
-            ruling,
-            loose,
-        } = ours;
-        let verdict = ruling.verdict();
+    pub(crate) fn of(who: Who, ours: &Judged, kernels: Observed) -> Option<Self> {
+        let verdict = ours.verdict;
         let passes = kernels.verdict != CtState::Invalid && kernels.verdict != CtState::Dropped;
-        let phases = (Phase::ours(ruling.after()), Phase::kernels(kernels.entry));
+        let phases = (Phase::ours(ours.after()), Phase::kernels(kernels.entry));
         let (say, says) = if verdict.is_drop() == passes {
-            let say = match verdict.is_drop() {
-                true => verdict.cause(),
-                false => verdict.kind().as_str(),
+            let say = if verdict.is_drop() {
+                verdict.cause()
+            } else {
+                verdict.kind().as_str()
             };
             (say, kernels.verdict.as_str())
         } else if passes && phases.0 != phases.1 {
@@ -105,17 +107,16 @@ impl Class {
         ];
         let mask = telling.into_iter().fold(TcpFlags::NULL, TcpFlags::with);
         Some(Self {
-            honest,
-            before: ruling.before().map_or("-", State::as_str).to_owned()
-                + if loose && ruling.before().is_some() {
-                    "?"
-                } else {
-                    ""
-                },
-            direction: ruling
-                .direction()
-                .map_or("-", |direction| direction.as_str()),
-            flags: TcpFlags::new(segment.flags.bits() & mask.bits()).to_string(),
+            who,
+            before: ours.before().map_or_else(
+                || "-".to_owned(),
+                |state| state.as_str().to_owned() + if ours.loose { "?" } else { "" },
+            ),
+            direction: ours
+                .ruling
+                .and_then(Ruling::direction)
+                .map_or("-", Direction::as_str),
+            flags: TcpFlags::new(ours.segment.flags & mask.bits()).to_string(),
             ours: say,
             kernels: says,
         })
@@ -125,13 +126,18 @@ impl Class {
 impl Class {
     /// Whether we drop what a sane stack has sent, which no table explains.
     pub(crate) fn is_harm(&self) -> bool {
-        self.honest && Reason::from_name(self.ours).is_some()
+        self.who.is_sane() && Reason::from_name(self.ours).is_some()
     }
 }
 
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = if self.honest { "honest" } else { "forged" };
+        let who = match self.who {
+            Who::Honest => "honest",
+            Who::After => "after",
+            Who::Forged => "forged",
+            Who::Told => "told",
+        };
         write!(
             f,
             "{who} {:13} {:5} {:2} {:18} {}",

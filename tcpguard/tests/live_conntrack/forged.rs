@@ -3,7 +3,7 @@
 use tcpguard_common::craft::TcpFrame;
 use xtask::lab::conntrack::Side;
 
-use super::peer::{Peer, Step, Talk};
+use super::peer::{Peer, Step, Talk, Who};
 
 /// How far a number is from the one that comes next, in octets or, times 1000, in windows.
 const DISTANCES: [i64; 22] = [
@@ -42,14 +42,13 @@ pub(crate) fn forge(talk: &mut Talk, count: usize) {
         let peers = talk.history.get(place).copied().unwrap_or(talk.peers);
         let from = talk.random.pick(&[Side::West, Side::East]);
         let frame = forged(talk, from, peers);
-        let honest = false;
         talk.history.insert(place, peers);
         talk.steps.insert(
             place,
             Step {
                 from,
                 frame,
-                honest,
+                who: Who::Forged,
             },
         );
     }

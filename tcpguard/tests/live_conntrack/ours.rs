@@ -1,132 +1,93 @@
-//! The guard's own judgement of a frame: parse, flags, and the tracker with a table of its own.
+//! The guard's own judgement: the host engine of replays, which is the core and a flow table.
 
+use tcpguard::{
+    cli::Pickup,
+    engine::{Engine as _, Frame, Rules, host::HostEngine},
+};
 use tcpguard_common::{
-    conn::{
-        entry::Entry,
-        half::Marks,
-        ruling::Ruling,
-        seen::{Seen, Voice},
-        time::Ticks,
-        witness::{Plea, learn},
-    },
-    cursor::SliceCursor,
-    flow::{FlowKey4, FlowKey6},
-    parse::{Link, parse},
-    segment::{Addresses, Segment},
-    table::host::Table,
-    verdict::Verdict,
-    wire::options::Octets,
+    abi::Adjudication, conn::ruling::Ruling, conn::state::State, flags::TcpFlags, parse::Link,
+    policy::Policy, verdict::Verdict,
 };
 
-/// Room for every conversation of a run.
-const CONNECTIONS: u32 = 1 << 16;
+use super::peer::Sent;
 
-/// A guard of a router that sees both directions. It picks up connections in the middle if it is
-/// still learning.
+/// A guard of a router: it sees both directions, and has nobody to ask about a connection.
 pub(crate) struct Guard {
-    learning: bool,
-    ipv4: Table<FlowKey4>,
-    ipv6: Table<FlowKey6>,
-}
-
-impl Guard {
-    pub(crate) fn new(learning: bool) -> Self {
-        Self {
-            learning,
-            ipv4: Table::new(CONNECTIONS, [1, 2]),
-            ipv6: Table::new(CONNECTIONS, [3, 4]),
-        }
-    }
-
-    /// Decides about a frame.
-    pub(crate) fn judge(&self, frame: &[u8], now: Ticks) -> Judged {
-        let mut segment = Segment::EMPTY;
-        if let Err(verdict) = parse(&mut SliceCursor::new(frame), Link::Ethernet, &mut segment) {
-            return Judged::without_entry(segment, verdict);
-        }
-        if let Some(reason) = segment.flags.offence() {
-            return Judged::without_entry(segment, Verdict::dropped(reason));
-        }
-        let seen = Seen::new(&segment, now, Voice::FOREIGN);
-        let seen = seen.with_options(&Options(options(frame, &segment)));
-        let plead = || {
-            if self.learning {
-                learn(&seen)
-            } else {
-                Plea::Refuse
-            }
-        };
-        let (from, to) = (segment.source_port, segment.destination_port);
-        match segment.addresses {
-            Addresses::V4 {
-                source,
-                destination,
-            } => {
-                let (key, way) = FlowKey4::new((source, from), (destination, to));
-                let loose = self.ipv4.entry(&key).is_some_and(|entry| is_loose(&entry));
-                Judged {
-                    segment,
-                    ruling: self.ipv4.decide(&key, way, &seen, plead),
-                    loose,
-                }
-            }
-            Addresses::V6 {
-                source,
-                destination,
-            } => {
-                let (key, way) = FlowKey6::new((source, from), (destination, to));
-                let loose = self.ipv6.entry(&key).is_some_and(|entry| is_loose(&entry));
-                Judged {
-                    segment,
-                    ruling: self.ipv6.decide(&key, way, &seen, plead),
-                    loose,
-                }
-            }
-        }
-    }
+    engine: HostEngine,
+    /// What is to be known of the conversation that is under way.
+    loose: bool,
+    syns: [Option<u32>; 2],
 }
 
 /// What the guard decided, and how sure it was.
 #[derive(Clone, Copy)]
 pub(crate) struct Judged {
-    pub(crate) segment: Segment,
-    pub(crate) ruling: Ruling,
-    /// Whether it had no handshake, seen from its beginning, to hold numbers against.
+    pub(crate) segment: Adjudication,
+    pub(crate) verdict: Verdict,
+    /// `None` if the segment did not get as far as the tracker.
+    pub(crate) ruling: Option<Ruling>,
+    /// Whether it had no handshake, seen from its beginning and told in one way, to hold numbers
+    /// against.
     pub(crate) loose: bool,
 }
 
 impl Judged {
-    fn without_entry(segment: Segment, verdict: Verdict) -> Self {
+    pub(crate) fn before(&self) -> Option<State> {
+        self.ruling?.before()
+    }
+
+    pub(crate) fn after(&self) -> Option<State> {
+        self.ruling?.after()
+    }
+}
+
+impl Guard {
+    pub(crate) fn new(pickup: Pickup) -> Self {
         Self {
-            segment,
-            ruling: Ruling::new(verdict),
+            engine: HostEngine::new(Rules::tracking(Policy::ENFORCE, pickup)),
             loose: false,
+            syns: [None; 2],
         }
     }
-}
 
-fn is_loose<K>(entry: &Entry<K>) -> bool {
-    entry
-        .halves
-        .iter()
-        .any(|half| half.marks.contains(Marks::LOOSE))
-}
-
-/// The options of a segment that the tracker reads.
-pub(crate) fn options<'a>(frame: &'a [u8], segment: &Segment) -> &'a [u8] {
-    let at = usize::from(segment.options_at);
-    &frame[at..at + usize::from(segment.options_len)]
-}
-
-struct Options<'a>(&'a [u8]);
-
-impl Octets for Options<'_> {
-    fn octet(&self, at: usize) -> Option<u8> {
-        self.0.get(at).copied()
+    /// A conversation begins of which nothing was heard before.
+    pub(crate) fn begin(&mut self) {
+        self.loose = false;
+        self.syns = [None; 2];
     }
 
-    fn word(&self, at: usize) -> Option<u32> {
-        let word = self.0.get(at..at + 4)?;
-        word.try_into().ok().map(u32::from_be_bytes)
+    /// Decides about a frame.
+    pub(crate) fn judge(&mut self, sent: &Sent) -> Judged {
+        let frame = Frame::whole(Link::Ethernet, &sent.octets).at(sent.now);
+        let segment = self
+            .engine
+            .adjudicate(&frame)
+            .expect("a core that never fails");
+        let verdict = Verdict::from_cell(segment.cell.into()).expect("a verdict");
+        let judged = Judged {
+            segment,
+            verdict,
+            ruling: Ruling::from_bits(segment.ruling),
+            loose: self.loose,
+        };
+        self.loose |= self.loosens(sent, &judged);
+        judged
+    }
+
+    /// Whether the tracker is less sure of the connection from here on: it was taken over in its
+    /// middle or corrected, its ports have been used before, or there were two stories of how it
+    /// begins.
+    fn loosens(&mut self, sent: &Sent, judged: &Judged) -> bool {
+        let Some(ruling) = judged.ruling else {
+            return false;
+        };
+        let turns = TcpFlags::SYN.with(TcpFlags::ACK);
+        let is_syn = judged.segment.flags & turns.bits() == TcpFlags::SYN.bits();
+        let mut retold = false;
+        if is_syn && judged.verdict == Verdict::ACCEPT {
+            let before = self.syns[sent.from as usize].replace(judged.segment.seq);
+            retold = before.is_some_and(|seq| seq != judged.segment.seq);
+        }
+        ruling.is_adopted() || ruling.is_resync() || retold
     }
 }

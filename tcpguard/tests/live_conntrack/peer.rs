@@ -1,10 +1,14 @@
 //! Two sane stacks that talk to each other: what they send is what no tracker may object to.
 
+use std::time::Duration;
+
 use tcpguard_common::{craft::TcpFrame, flags::TcpFlags};
 use xtask::lab::conntrack::Side;
 
 use super::random::Random;
 
+/// Time from one segment to the next.
+const PACE: Duration = Duration::from_millis(16);
 /// The second host behind either end; the first is the router.
 const HOST: u8 = 2;
 
@@ -27,12 +31,32 @@ pub(crate) struct Peer {
     pub(crate) sack: bool,
 }
 
-/// A segment, who sends it, and whether a sane stack in its state would.
+/// Whose idea a segment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Who {
+    /// That of a sane stack in its state.
+    Honest,
+    /// The same, after a forged segment.
+    After,
+    /// That of nobody in the conversation.
+    Forged,
+    /// That of a scenario.
+    Told,
+}
+
+impl Who {
+    /// Whether it may not be dropped.
+    pub(crate) const fn is_sane(self) -> bool {
+        matches!(self, Self::Honest | Self::After)
+    }
+}
+
+/// A segment, which way it goes, and whose idea it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     pub(crate) from: Side,
     pub(crate) frame: TcpFrame,
-    pub(crate) honest: bool,
+    pub(crate) who: Who,
 }
 
 /// A frame as it is sent.
@@ -40,7 +64,9 @@ pub(crate) struct Step {
 pub(crate) struct Sent {
     pub(crate) from: Side,
     pub(crate) octets: Vec<u8>,
-    pub(crate) honest: bool,
+    pub(crate) who: Who,
+    /// Since some start.
+    pub(crate) now: Duration,
 }
 
 /// A connection in the making: every segment that was sent on it so far.
@@ -73,12 +99,13 @@ impl Talk {
 
     /// Everything that was said, as it is sent.
     pub(crate) fn sent(&self) -> Vec<Sent> {
-        let sent = |step: &Step| Sent {
+        let sent = |(number, step): (u32, &Step)| Sent {
             from: step.from,
             octets: step.frame.build(),
-            honest: step.honest,
+            who: step.who,
+            now: PACE * number,
         };
-        self.steps.iter().map(sent).collect()
+        (0..).zip(&self.steps).map(sent).collect()
     }
 
     pub(crate) fn peer(&mut self, side: Side) -> &mut Peer {
@@ -147,7 +174,7 @@ impl Talk {
         self.steps.push(Step {
             from,
             frame,
-            honest: true,
+            who: Who::Honest,
         });
     }
 

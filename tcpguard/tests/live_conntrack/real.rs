@@ -1,6 +1,9 @@
 //! What real stacks send to each other, frame by frame.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use xtask::lab::{
     client::request,
@@ -11,7 +14,7 @@ use xtask::lab::{
     web::WebServer,
 };
 
-use super::peer::Sent;
+use super::peer::{Sent, Who};
 
 const PORT: u16 = 80;
 /// Octets of each answer: many windows.
@@ -80,7 +83,8 @@ fn frames(tap: &PacketSocket) -> Vec<Sent> {
             frames.push(Sent {
                 from,
                 octets: frame.to_vec(),
-                honest: true,
+                who: Who::Honest,
+                now: Duration::ZERO,
             });
         }
     }
