@@ -52,14 +52,18 @@ const CONVERSATIONS: [(usize, u32); 3] = [(0, 2000), (1, 12_000), (3, 3000)];
 #[derive(Default)]
 struct Cases {
     count: u32,
-    shortest: String,
+    shortest: Vec<String>,
 }
 
 impl Cases {
-    fn add(&mut self, story: &str) {
+    fn add(&mut self, title: &str, told: &[(&Sent, Judged, Observed)]) {
         self.count += 1;
-        if self.shortest.is_empty() || story.len() < self.shortest.len() {
-            story.clone_into(&mut self.shortest);
+        if self.shortest.is_empty() || told.len() < self.shortest.len() {
+            let lines = told
+                .iter()
+                .map(|(sent, ours, kernels)| line(sent, ours, *kernels));
+            self.shortest = vec![format!("  conversation {title}")];
+            self.shortest.extend(lines);
         }
     }
 }
@@ -96,25 +100,26 @@ impl Bench {
     /// Plays a conversation and compares, up to where the two disagree. From there on it is only held
     /// against us if we drop what a sane stack sends, and nothing after a forgery that we believe.
     fn play(&mut self, title: &str, frames: &[Sent]) {
-        let mut story = format!("  conversation {title}\n");
+        let mut told = Vec::new();
         let (mut agreed, mut forged) = (true, false);
         self.ours.begin();
         for sent in frames {
             let ours = self.ours.judge(sent);
             let kernels = self.kernel.observe(sent.from, &sent.octets).unwrap();
             self.segments += 1;
-            story.push_str(&told(sent, &ours, kernels));
+            told.push((sent, ours, kernels));
             let verdict = ours.verdict;
-            let who = match sent.who {
-                Who::Honest if forged => Who::After,
-                who => who,
+            let who = if forged && sent.who == Who::Honest {
+                Who::After
+            } else {
+                sent.who
             };
             let harm = who.is_sane() && verdict.is_drop();
             if (agreed || harm)
                 && let Some(class) = Class::of(who, &ours, kernels)
             {
                 agreed = false;
-                self.seen.entry(class).or_default().add(&story);
+                self.seen.entry(class).or_default().add(title, &told);
             }
             forged |= sent.who == Who::Forged;
             if sent.who == Who::Forged && verdict == Verdict::ACCEPT {
@@ -148,14 +153,15 @@ impl Bench {
                     continue;
                 }
             };
-            write!(complaints, "{complaint}: {class} ({count})\n{shortest}").unwrap();
+            writeln!(complaints, "{complaint}: {class} ({count})").unwrap();
+            writeln!(complaints, "{}", shortest.join("\n")).unwrap();
         }
         complaints
     }
 }
 
 /// A line of a story.
-fn told(sent: &Sent, ours: &Judged, kernels: Observed) -> String {
+fn line(sent: &Sent, ours: &Judged, kernels: Observed) -> String {
     let Adjudication {
         flags,
         seq,
@@ -174,7 +180,7 @@ fn told(sent: &Sent, ours: &Judged, kernels: Observed) -> String {
     let entry = kernels.entry.map_or("-", Tracked::as_str);
     format!(
         "    {who}{:?} {flags} seq {seq} ack {ack} len {payload_len} win {window}: {:?}, {} > {} | \
-         {}, {entry}\n",
+         {}, {entry}",
         sent.from,
         ours.verdict,
         name(ours.before()),
