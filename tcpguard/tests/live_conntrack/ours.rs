@@ -81,8 +81,7 @@ impl Guard {
         let Some(ruling) = judged.ruling else {
             return false;
         };
-        let turns = TcpFlags::SYN.with(TcpFlags::ACK);
-        let is_syn = judged.segment.flags & turns.bits() == TcpFlags::SYN.bits();
+        let is_syn = judged.segment.flags & TcpFlags::SYN.bits() != 0;
         let mut retold = false;
         if is_syn && judged.verdict == Verdict::ACCEPT {
             let before = self.syns[sent.from as usize].replace(judged.segment.seq);
