@@ -1,6 +1,12 @@
 //! SYN, SYN+ACK, and the segment that completes the handshake (RFC 9293 section 3.5).
 
-use super::{data, half::Marks, pair::Pair, seen::Seen, state::State};
+use super::{
+    data,
+    half::Marks,
+    pair::Pair,
+    seen::{Class, Seen},
+    state::State,
+};
 use crate::{reason::Reason, verdict::Verdict};
 
 /// A SYN for a connection that has an entry.
@@ -68,6 +74,14 @@ pub(super) fn syn_ack(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdic
         // After a simultaneous open both sides send one, with the number of their SYN.
         State::SynReceived if original && !repeated => unsolicited,
         State::SynSent | State::SynSent2 | State::SynReceived => answer(pair, seen),
+        // Taken over while it was being closed, a connection may have ended without our knowing, and
+        // its ports are used again. The SYN went by as one that only draws a challenge ACK.
+        State::FinWait | State::CloseWait | State::LastAck
+            if pair.is_loose() && !pair.me.seq_is(seen) =>
+        {
+            pair.take_over(seen, Class::SynAck);
+            Verdict::ACCEPT
+        }
         // A late duplicate: the third segment was lost, and is sent again.
         State::Established | State::FinWait | State::CloseWait | State::LastAck
             if original && !repeated && !pair.is_loose() =>
