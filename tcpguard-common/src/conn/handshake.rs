@@ -24,10 +24,12 @@ pub(super) fn syn(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict {
         State::SynReceived
         | State::Established
         | State::FinWait
-        | State::CloseWait
-        | State::LastAck => Verdict::IGNORE,
-        // RFC 9293 section 3.6.1 lets a higher number open anew, and RFC 6191 a later timestamp.
-        State::TimeWait | State::Closed => {
+        | State::CloseWait => Verdict::IGNORE,
+        // The one that opened it, late.
+        State::LastAck if pair.me.seq_is(seen) => Verdict::IGNORE,
+        // RFC 9293 section 3.6.1 lets a higher number open anew, and RFC 6191 a later timestamp. In
+        // LAST-ACK it may be that the last ACK went by unseen.
+        State::LastAck | State::TimeWait | State::Closed => {
             pair.open(seen);
             // Should somebody else have sent it, what is left of the old connection still passes.
             pair.mark(Marks::LOOSE, seen);
