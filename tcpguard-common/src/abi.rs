@@ -186,10 +186,24 @@ impl Question6 {
     #[inline(always)]
     #[must_use]
     pub fn key(&self) -> (FlowKey6, Way) {
-        let [[a, b, c], [e, f, g]] = self.prefixes;
-        let source = ([a, b, c, self.rest.source], self.rest.source_port);
-        let destination = [e, f, g, self.rest.destination];
-        FlowKey6::new(source, (destination, self.rest.destination_port))
+        let Question4 {
+            source_port,
+            destination_port,
+            ..
+        } = self.rest;
+        let [source, destination] = self.addresses();
+        FlowKey6::new((source, source_port), (destination, destination_port))
+    }
+
+    /// Source and destination address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn addresses(&self) -> [[u32; 4]; 2] {
+        let [from, to] = self.prefixes;
+        [
+            [from[0], from[1], from[2], self.rest.source],
+            [to[0], to[1], to[2], self.rest.destination],
+        ]
     }
 }
 

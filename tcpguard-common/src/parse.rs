@@ -50,11 +50,10 @@ pub fn parse<C: Cursor>(cursor: &mut C, link: Link, segment: &mut Segment) -> Re
 
 /// [`parse`] for the path that nearly all segments take, without IPv6 extension headers.
 ///
-/// # Errors
-/// The frame is not that simple, and [`parse`] has to look at it.
+/// Whether the frame is that simple; if not, [`parse`] has to look at it.
 #[inline(always)]
-pub fn parse_plain<C: Cursor>(cursor: &mut C, link: Link, segment: &mut Segment) -> Result<(), ()> {
-    parse_within::<0, C>(cursor, link, segment).map_err(|_| ())
+pub fn parse_plain<C: Cursor>(cursor: &mut C, link: Link, segment: &mut Segment) -> bool {
+    parse_within::<0, C>(cursor, link, segment).is_ok()
 }
 
 #[inline(always)]

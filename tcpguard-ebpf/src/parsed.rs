@@ -142,7 +142,7 @@ impl Parseable for TcContext {
 #[inline(never)]
 pub(crate) fn plain(ctx: &impl Buffer, link: Link, parsed: &mut Parsed) -> bool {
     let mut segment = Segment::EMPTY;
-    if parse_plain(&mut Packet::first_buffer(ctx), link, &mut segment).is_err() {
+    if !parse_plain(&mut Packet::first_buffer(ctx), link, &mut segment) {
         return false;
     }
     parsed.set(&segment);

@@ -13,7 +13,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use tcpguard_common::{
-    abi::{Adjudication, Question6, Transcript},
+    abi::{Adjudication, Transcript},
     parse::Link,
     verdict::Verdict,
 };
@@ -129,12 +129,11 @@ fn adjudicate(verdict: Verdict, parsed: &Parsed, ruling: u32) {
 
 #[inline(always)]
 fn record(cell: u32, parsed: &Parsed) -> Record {
-    let Question6 { prefixes, rest } = parsed.question;
-    let [[a, b, c], [e, f, g]] = prefixes;
-    let (source, destination) = if parsed.version == 4 {
-        ([rest.source, 0, 0, 0], [rest.destination, 0, 0, 0])
+    let rest = parsed.question.rest;
+    let [source, destination] = if parsed.version == 4 {
+        [rest.source, rest.destination].map(|address| [address, 0, 0, 0])
     } else {
-        ([a, b, c, rest.source], [e, f, g, rest.destination])
+        parsed.question.addresses()
     };
     Record {
         cell,

@@ -17,16 +17,14 @@ pub(super) fn syn(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict {
         // Both want to open: simultaneous open (figure 8), or a split handshake.
         State::SynSent if !spoken => begin(pair, seen),
         State::SynSent | State::SynSent2 => again(pair, seen),
-        State::SynReceived if pair.me.seq_is(seen) => Verdict::IGNORE,
+        // The one that opened it, again or late.
+        State::SynReceived | State::LastAck if pair.me.seq_is(seen) => Verdict::IGNORE,
         State::SynReceived if pair.me.marks.contains(Marks::ORIGINAL) => again(pair, seen),
         // The receiver answers with a challenge ACK; should its peer have restarted, a reset follows
         // that closes (RFC 5961 section 4).
-        State::SynReceived
-        | State::Established
-        | State::FinWait
-        | State::CloseWait => Verdict::IGNORE,
-        // The one that opened it, late.
-        State::LastAck if pair.me.seq_is(seen) => Verdict::IGNORE,
+        State::SynReceived | State::Established | State::FinWait | State::CloseWait => {
+            Verdict::IGNORE
+        }
         // RFC 9293 section 3.6.1 lets a higher number open anew, and RFC 6191 a later timestamp. In
         // LAST-ACK it may be that the last ACK went by unseen.
         State::LastAck | State::TimeWait | State::Closed => {

@@ -22,8 +22,10 @@ pub mod state;
 pub mod time;
 pub mod witness;
 
+mod belief;
 mod data;
 mod handshake;
+mod opening;
 mod pair;
 mod reset;
 mod verified;
@@ -37,7 +39,7 @@ use self::{
     state::State,
     window::{Bounds, Fit},
 };
-use crate::{flags::TcpFlags, flow::Way, reason::Reason, verdict::Verdict};
+use crate::{flags::TcpFlags, flow::Way, verdict::Verdict};
 
 /// Decides about a segment of a connection that has an entry, and remembers what it said.
 ///
@@ -55,6 +57,19 @@ pub fn track(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
         return ruling;
     }
     verified::track_rare(conn, way, seen)
+}
+
+/// Whether a segment without an entry makes one.
+#[inline(always)]
+#[must_use]
+pub fn opens(seen: &Seen) -> bool {
+    opening::makes_entry(seen, seen.class())
+}
+
+/// Decides about a segment without an entry that makes none.
+#[inline(always)]
+pub fn refuse(seen: &Seen) -> Ruling {
+    opening::refuse(seen, seen.class())
 }
 
 /// Decides about the first segment of an entry, new or free to be used again, and makes the entry if
@@ -97,7 +112,7 @@ fn is_plain(pair: &Pair<'_>, seen: &Seen) -> bool {
 fn judge_rare(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
     let before = pair.state();
     if !verified::is_live(pair, before, seen.now) {
-        return open_or_refuse_class(pair, seen, class);
+        return opening::begin(pair, seen, class);
     }
     let loose = pair.is_loose();
     let (verdict, before) = if pair.me.marks.contains(Marks::LOCAL) && !seen.is_local() {
@@ -112,8 +127,8 @@ fn judge_rare(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
             .to(before)
             .going(pair.direction());
     }
-    if seen.is_believed() && contradicts(pair, before, verdict, seen, class) {
-        return believe(pair, before, seen, class);
+    if seen.is_believed() && belief::contradicts(pair, before, verdict, seen, class) {
+        return belief::believe(pair, before, seen, class);
     }
     Ruling::new(verdict)
         .from(before)
@@ -126,11 +141,9 @@ fn judge_rare(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
 /// A verdict and a state as the verifier knows nothing of them.
 #[inline(always)]
 fn forget(verdict: Verdict, state: State) -> (Verdict, State) {
-    let number = verified::conn_forget((verdict.cell() as u32) << 8 | state as u32);
-    (
-        Verdict::from_cell((number >> 8) as usize).unwrap_or(Verdict::ACCEPT),
-        State::from_number_or_closed(number & 0xff),
-    )
+    let ruling = Ruling::new(verdict).from(state);
+    let ruling = Ruling::from_trusted_bits(verified::conn_forget(ruling.bits()));
+    (ruling.verdict(), ruling.before().unwrap_or(state))
 }
 
 #[inline(always)]
@@ -156,109 +169,4 @@ fn is_appealable(before: State, verdict: Verdict, class: Class) -> bool {
     verdict.is_drop()
         && matches!(before, State::SynSent | State::Closed)
         && matches!(class, Class::Ack)
-}
-
-/// Whether a segment that is to be believed does not fit to the entry: then the entry is wrong.
-#[inline(always)]
-fn contradicts(
-    pair: &Pair<'_>,
-    before: State,
-    verdict: Verdict,
-    seen: &Seen,
-    class: Class,
-) -> bool {
-    let new = verdict.is_drop() || (verdict == Verdict::IGNORE && !pair.me.seq_is(seen));
-    match class {
-        Class::Syn | Class::SynAck => new,
-        Class::Ack => verdict.is_drop() || (matches!(before, State::SynSent) && new),
-        Class::Rst => verdict.is_drop(),
-    }
-}
-
-/// Makes the entry anew from a segment that is to be believed.
-#[inline(always)]
-fn believe(pair: &mut Pair<'_>, before: State, seen: &Seen, class: Class) -> Ruling {
-    let verdict = match class {
-        Class::Rst => Verdict::IGNORE,
-        Class::Syn => {
-            pair.open(seen);
-            Verdict::ACCEPT
-        }
-        Class::SynAck | Class::Ack => {
-            pair.take_over(seen, class);
-            Verdict::ACCEPT
-        }
-    };
-    Ruling::new(verdict)
-        .from(before)
-        .to(pair.state())
-        .going(pair.direction())
-        .resynchronised_if(matches!(class, Class::SynAck | Class::Ack))
-}
-
-/// Whether a segment without an entry makes one.
-#[inline(always)]
-#[must_use]
-pub fn opens(seen: &Seen) -> bool {
-    opens_class(seen, seen.class())
-}
-
-#[inline(always)]
-fn opens_class(seen: &Seen, class: Class) -> bool {
-    match class {
-        Class::Syn => true,
-        Class::SynAck => seen.is_believed(),
-        Class::Ack => seen.is_local(),
-        Class::Rst => false,
-    }
-}
-
-/// Decides about a segment without an entry that makes none.
-#[inline(always)]
-pub fn refuse(seen: &Seen) -> Ruling {
-    refuse_class(seen, seen.class())
-}
-
-#[inline(always)]
-fn refuse_class(seen: &Seen, class: Class) -> Ruling {
-    match class {
-        // This host refuses something, or answers what was let through.
-        Class::Rst if seen.is_local() => Ruling::new(Verdict::IGNORE),
-        Class::Rst => Ruling::appealable(Reason::RstNoConnection),
-        Class::SynAck => Ruling::appealable(Reason::SynackUnsolicited),
-        Class::Syn | Class::Ack => Ruling::appealable(Reason::NoConnection),
-    }
-}
-
-#[inline(always)]
-fn open_or_refuse(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
-    open_or_refuse_class(pair, seen, seen.class())
-}
-
-#[inline(always)]
-fn open_or_refuse_class(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
-    if !opens_class(seen, class) {
-        return refuse_class(seen, class);
-    }
-    if matches!(class, Class::Syn) {
-        pair.open(seen);
-        return Ruling::new(Verdict::ACCEPT)
-            .to(State::SynSent)
-            .going(pair.direction());
-    }
-    take_over_class(pair, seen, class)
-}
-
-#[inline(always)]
-fn take_over(pair: &mut Pair<'_>, seen: &Seen) -> Ruling {
-    take_over_class(pair, seen, seen.class())
-}
-
-#[inline(always)]
-fn take_over_class(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
-    pair.take_over(seen, class);
-    Ruling::new(Verdict::ACCEPT)
-        .to(pair.state())
-        .going(pair.direction())
-        .adopting()
 }

@@ -142,13 +142,13 @@ impl Ruling {
     /// The connection's state before the segment; `None` if there was no connection.
     #[must_use]
     pub const fn before(self) -> Option<State> {
-        State::from_number(self.before_number() as u8)
+        State::from_number((self.0 >> BEFORE & 0xf) as u8)
     }
 
     /// The connection's state after the segment; `None` if there is no connection.
     #[must_use]
     pub const fn after(self) -> Option<State> {
-        State::from_number(self.after_number() as u8)
+        State::from_number((self.0 >> AFTER & 0xf) as u8)
     }
 
     /// The number of the state before, 0 without one.

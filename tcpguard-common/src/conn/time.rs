@@ -60,19 +60,16 @@ pub const ONE_SIDED: u32 = 5 * MINUTE;
 #[must_use]
 pub const fn lifetime(state: State) -> u32 {
     match state {
-        State::SynSent | State::SynSent2 => 2 * MINUTE,
+        State::SynSent | State::SynSent2 | State::TimeWait => 2 * MINUTE,
         State::SynReceived => MINUTE,
         State::Established => 5 * DAY,
-        // A FIN behind data that the receiver has no room for is probed at intervals of up to two
-        // minutes (TCP_RTO_MAX), so the kernel's two minutes are too close.
-        State::FinWait => 5 * MINUTE,
+        // A FIN behind data that the receiver has no room for is probed, and the last FIN sent again, at
+        // intervals of up to two minutes (TCP_RTO_MAX); the kernel's two minutes, and its 30 seconds
+        // for the last one, are too close.
+        State::FinWait | State::LastAck => 5 * MINUTE,
         // A half-closed connection may flow the other way for hours (RFC 1122 section 4.2.2.13); the
         // kernel's one minute cuts it if it pauses.
         State::CloseWait => 12 * HOUR,
-        // The last FIN, too, is retransmitted at intervals of up to two minutes, and the kernel's 30
-        // seconds are over before.
-        State::LastAck => 5 * MINUTE,
-        State::TimeWait => 2 * MINUTE,
         State::Closed => 10 * SECOND,
     }
 }

@@ -14,6 +14,7 @@
 use super::{
     Conn, Pair,
     half::Marks,
+    opening,
     ruling::Ruling,
     seen::{Class, Seen},
     state::State,
@@ -83,13 +84,13 @@ pub(super) fn track_rare(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
     })
 }
 
-/// [`super::first`] on shared memory.
+/// [`opening::begin`] on shared memory.
 #[inline(always)]
 pub(super) fn first(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
     ruling(conn_first(conn, way as u32, seen))
 }
 
-/// [`super::adopt`] on shared memory.
+/// [`opening::take_over`] on shared memory.
 #[inline(always)]
 pub(super) fn adopt(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
     ruling(conn_adopt(conn, way as u32, seen))
@@ -130,13 +131,17 @@ extern "C" fn conn_ack(conn: *mut Conn, way: u32, seen: *const Seen) -> u32 {
 #[cfg_attr(target_arch = "bpf", unsafe(no_mangle))]
 #[inline(never)]
 extern "C" fn conn_first(conn: *mut Conn, way: u32, seen: *const Seen) -> u32 {
-    with(conn, way, seen, super::open_or_refuse)
+    with(conn, way, seen, |pair, seen| {
+        opening::begin(pair, seen, seen.class())
+    })
 }
 
 #[cfg_attr(target_arch = "bpf", unsafe(no_mangle))]
 #[inline(never)]
 extern "C" fn conn_adopt(conn: *mut Conn, way: u32, seen: *const Seen) -> u32 {
-    with(conn, way, seen, super::take_over)
+    with(conn, way, seen, |pair, seen| {
+        opening::take_over(pair, seen, seen.class())
+    })
 }
 
 /// The verifier lets a caller pass memory of the pointers' types, or null. A ruling's bits, or 0.

@@ -32,8 +32,8 @@ const NEW_SYN_RECV: u32 = 12;
 #[must_use]
 pub const fn plead(seen: &Seen, socket: u32) -> Plea {
     match (socket, seen.class()) {
-        (SYN_SENT, Class::SynAck) => Plea::Adopt,
-        (
+        (SYN_SENT, Class::SynAck)
+        | (
             ESTABLISHED | SYN_RECV | FIN_WAIT1 | FIN_WAIT2 | CLOSE_WAIT | LAST_ACK | CLOSING
             | NEW_SYN_RECV,
             Class::Ack,

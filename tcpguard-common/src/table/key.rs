@@ -23,10 +23,10 @@ impl Key for FlowKey4 {
 impl Key for FlowKey6 {
     #[inline(always)]
     fn hash(&self, [first, second]: Seed) -> u64 {
-        let [[a, b, c, d], [e, f, g, h]] = self.addresses;
-        let low = mix(mix(pair(a, b) ^ first) ^ pair(c, d));
-        let high = mix(mix(low ^ pair(e, f)) ^ pair(g, h));
-        mix(high ^ ports(self.ports) ^ second)
+        let both = self.addresses.iter().fold(first, |hash, [a, b, c, d]| {
+            mix(mix(pair(*a, *b) ^ hash) ^ pair(*c, *d))
+        });
+        mix(both ^ ports(self.ports) ^ second)
     }
 }
 
@@ -66,10 +66,6 @@ const SECOND_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Maps all 32-bit numbers evenly to those below `sets`, without a division.
 #[inline(always)]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the product is below sets << 32"
-)]
 const fn scaled(number: u32, sets: u32) -> u32 {
     ((number as u64 * sets as u64) >> 32) as u32
 }
@@ -118,7 +114,7 @@ mod tests {
                 ports: [80, port],
             };
             for set in Location::new(key.hash(SEED), sets).sets {
-                counts[usize::try_from(set).unwrap()] += 1;
+                *counts.get_mut(usize::try_from(set).unwrap()).unwrap() += 1;
             }
         }
         // 120 each on average; a fair hash leaves none further off than seven deviations.

@@ -64,13 +64,13 @@ pub fn sacked(octets: &impl Octets, ack: SeqNum) -> SeqNum {
 #[inline(always)]
 fn find(octets: &impl Octets, wanted: u8) -> Option<(usize, [u8; 3])> {
     /// No option of three octets begins behind it.
-    const LAST: u32 = MAX_LEN as u32 - 3;
-    let mut next = 0_u32;
+    const LAST: usize = MAX_LEN - 3;
+    let mut next = 0;
     for at in 0..=LAST {
         if at < next {
             continue;
         }
-        let found = octets.three(at as usize)?;
+        let found = octets.three(at)?;
         let [kind, len, _] = found;
         if kind == NO_OPERATION {
             // So that `next` is `at` wherever an option is looked at: one state for the verifier.
@@ -81,9 +81,9 @@ fn find(octets: &impl Octets, wanted: u8) -> Option<(usize, [u8; 3])> {
             return None;
         }
         if kind == wanted {
-            return Some((at as usize, found));
+            return Some((at, found));
         }
-        next = at + u32::from(len);
+        next = at + usize::from(len);
         if next > LAST {
             return None;
         }

@@ -120,9 +120,9 @@ impl Conversation {
 /// The table, in Markdown.
 pub(crate) fn table() -> String {
     let mut text = String::from("| state | from |");
-    KINDS
-        .iter()
-        .for_each(|(kind, _)| write!(text, " {kind} |").unwrap());
+    for (kind, _) in KINDS {
+        write!(text, " {kind} |").unwrap();
+    }
     text.push_str("\n|---|---|---|---|---|---|---|\n");
     for state in std::iter::once(None).chain(State::ALL.map(Some)) {
         for direction in [Direction::Original, Direction::Reply] {
@@ -151,6 +151,8 @@ fn cell(ruling: Ruling) -> String {
     match ruling.verdict().kind() {
         VerdictKind::Accept => ruling.after().map_or("accept", State::as_str).to_owned(),
         VerdictKind::Ignore => "ignore".to_owned(),
-        _ => format!("`{}`", ruling.verdict().cause()),
+        VerdictKind::Drop | VerdictKind::Bypass | VerdictKind::WouldDrop => {
+            format!("`{}`", ruling.verdict().cause())
+        }
     }
 }
