@@ -25,7 +25,7 @@ pub struct Tracking {
 }
 
 /// How long connections through this host are learned after the start.
-const LEARN: Duration = Duration::from_secs(60);
+const LEARN: Duration = Duration::from_mins(1);
 /// The default table takes this part of the memory there is.
 const PART_OF_MEMORY: u64 = 256;
 
