@@ -44,6 +44,11 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   tcpguard replay suspicious.pcap
   tcpguard replay suspicious.pcapng --engine kernel --json
+  tcpguard replay middle.pcap --pickup always    the capture began in the middle of connections
+
+A segment without a connection is dropped as no-connection. With --pickup always the first one that
+is seen of a connection is taken at its word instead, as a guard does while it learns; resets are not.
+`tcpguard trace FILE` shows one connection of a capture with its numbers.
 
 Exit status: 0 nothing dropped, 1 something dropped, 2 error.";
 
@@ -140,7 +145,7 @@ pub struct ReplayArgs {
     /// What becomes of connections whose beginning the capture does not have
     #[arg(long, value_enum, default_value_t = Pickup::Never)]
     pub pickup: Pickup,
-    /// One JSON object a frame and a summary
+    /// One JSON object a frame, with direction and states, and a summary
     #[arg(long)]
     pub json: bool,
 }

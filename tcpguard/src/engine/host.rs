@@ -8,6 +8,7 @@ use tcpguard_common::{
     conn::{
         ruling::Ruling,
         seen::{Seen, Voice},
+        time::Ticks,
         witness::{self, Plea},
     },
     counters::{Counters, Events},
@@ -20,7 +21,7 @@ use tcpguard_common::{
     verdict::Verdict,
 };
 
-use super::{CONNECTIONS, Engine, Frame, Rules};
+use super::{CONNECTIONS, Engine, Frame, Rules, states::States};
 use crate::cli::Pickup;
 
 /// Decides with the core that is linked into this binary.
@@ -29,6 +30,8 @@ pub struct HostEngine {
     /// One for each kind of link, as the kernel engine has a program for each.
     ethernet: Option<Tables>,
     raw_ip: Option<Tables>,
+    /// When the last frame was seen.
+    now: Ticks,
     counters: Counters,
     events: Events,
 }
@@ -41,6 +44,7 @@ impl HostEngine {
             rules,
             ethernet: None,
             raw_ip: None,
+            now: Ticks(0),
             counters: Counters::ZERO,
             events: Events::ZERO,
         }
@@ -48,6 +52,7 @@ impl HostEngine {
 
     /// Decides and counts, which does not fail here.
     pub(super) fn decide(&mut self, frame: &Frame<'_>) -> Adjudication {
+        self.now = frame.now;
         let mut outcome = judge(&mut frame.cursor(), frame.link);
         let mut bits = 0;
         if let (Some(segment), Some(pickup)) = (outcome.segment, self.rules.tracking)
@@ -97,6 +102,14 @@ impl Engine for HostEngine {
     fn events(&self) -> Result<Events> {
         Ok(self.events)
     }
+
+    fn states(&self) -> Result<States> {
+        let mut states = States::default();
+        for tables in [&self.ethernet, &self.raw_ip].into_iter().flatten() {
+            tables.count(&mut states, self.now);
+        }
+        Ok(states)
+    }
 }
 
 /// The connections of both versions of IP.
@@ -113,6 +126,12 @@ impl Tables {
             v4: Table::new(CONNECTIONS, seed),
             v6: Table::new(CONNECTIONS, seed),
         }
+    }
+
+    fn count(&self, states: &mut States, now: Ticks) {
+        let v4 = self.v4.entries().map(|entry| entry.conn);
+        let v6 = self.v6.entries().map(|entry| entry.conn);
+        v4.chain(v6).for_each(|conn| states.count(&conn, now));
     }
 
     fn track(&self, segment: &Segment, frame: &Frame<'_>, pickup: Pickup) -> Ruling {

@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::{
-    Ebpf, TestRunOptions,
+    Ebpf, Pod, TestRunOptions,
     maps::{Array, MapData, PerCpuArray},
     programs::{TestRun as _, Xdp},
 };
@@ -12,14 +12,15 @@ use tcpguard_common::{
     abi::{self, Adjudication, Config, Hook, Interface, MAX_INTERFACES, Transcript, counter_index},
     conn::time::Ticks,
     counters::{Counters, Events},
+    flow::{FlowKey4, FlowKey6},
     judge::judge,
     parse::Link,
-    table,
+    table::{self, Set},
     verdict::{Bypass, Verdict},
     wire::ethernet,
 };
 
-use super::{CONNECTIONS, Engine, FIRST_BUFFER, Frame, Rules, host::HostEngine};
+use super::{CONNECTIONS, Engine, FIRST_BUFFER, Frame, Rules, host::HostEngine, states::States};
 use crate::{
     cli::Pickup,
     object::{self, Log},
@@ -44,6 +45,8 @@ pub struct KernelEngine {
     raw_ip: Option<Loaded>,
     /// Answers what the kernel cannot be asked.
     unasked: HostEngine,
+    /// When the last frame was seen.
+    now: Ticks,
     padded: Vec<u8>,
 }
 
@@ -56,6 +59,7 @@ impl KernelEngine {
             ethernet: None,
             raw_ip: None,
             unasked: HostEngine::new(rules),
+            now: Ticks(0),
             padded: Vec::new(),
         }
     }
@@ -63,6 +67,7 @@ impl KernelEngine {
 
 impl Engine for KernelEngine {
     fn adjudicate(&mut self, frame: &Frame<'_>) -> Result<Adjudication> {
+        self.now = frame.now;
         if !can_be_asked(frame) {
             return Ok(self.unasked.decide(frame));
         }
@@ -106,6 +111,15 @@ impl Engine for KernelEngine {
             sum.add(&loaded.events()?);
         }
         Ok(sum)
+    }
+
+    fn states(&self) -> Result<States> {
+        let mut states = States::default();
+        for loaded in [&self.ethernet, &self.raw_ip].into_iter().flatten() {
+            loaded.count::<FlowKey4>(abi::FLOWS4, &mut states, self.now)?;
+            loaded.count::<FlowKey6>(abi::FLOWS6, &mut states, self.now)?;
+        }
+        Ok(states)
     }
 }
 
@@ -246,6 +260,19 @@ impl Loaded {
         let values = map.get(&0, 0).context("failed to read the events")?;
         values.iter().for_each(|events| sum.add(events));
         Ok(sum)
+    }
+
+    /// Counts the connections of a flow table.
+    fn count<K: Copy>(&self, table: &str, states: &mut States, now: Ticks) -> Result<()>
+    where
+        Set<K>: Pod,
+    {
+        let map = self.object.map(table).context("no flow table")?;
+        let map: Array<_, Set<K>> = map.try_into()?;
+        for set in map.iter() {
+            states.count_set(&set.context("failed to read a flow table")?, now);
+        }
+        Ok(())
     }
 }
 

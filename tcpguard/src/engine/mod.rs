@@ -6,6 +6,7 @@
 
 pub mod host;
 pub mod kernel;
+pub mod states;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tcpguard_common::{
     policy::Policy,
 };
 
+use self::states::States;
 use crate::cli::{EngineKind, Pickup};
 
 /// Octets of a large frame that an engine can read: what the first buffer of `BPF_PROG_TEST_RUN`
@@ -91,6 +93,9 @@ pub trait Engine {
 
     /// What happened to connections since then.
     fn events(&self) -> Result<Events>;
+
+    /// The connections that are remembered when the last frame was seen.
+    fn states(&self) -> Result<States>;
 }
 
 /// What an engine holds a segment against.

@@ -8,15 +8,16 @@ use std::{
     env,
     io::{self, BufWriter, IsTerminal as _, Read},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use tcpguard_common::{policy::Policy, verdict::Verdict};
+use tcpguard_common::{conn::ruling::Ruling, policy::Policy, verdict::Verdict};
 
 use self::{
     capture::Capture,
     link::LinkType,
-    output::{Json, Line, Output, SegmentLine, Text, Totals},
+    output::{Json, Line, Output, SegmentLine, Summary, Text, Totals},
 };
 use crate::{
     cli::ReplayArgs,
@@ -39,58 +40,83 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
         Box::new(Text::new(sink, colour))
     };
 
-    let frames = adjudicate(&mut capture, engine.as_mut(), output.as_mut());
+    let frames = each_line(&mut capture, engine.as_mut(), |line| {
+        Ok(output.line(line)?)
+    });
     // What was decided before something went wrong is printed all the same.
     output.flush()?;
     frames.with_context(|| args.file.display().to_string())?;
 
-    let counters = engine.counters()?;
-    output.summary(&counters)?;
+    let summary = Summary {
+        counters: engine.counters()?,
+        events: engine.events()?,
+        states: engine.states()?,
+    };
+    output.summary(&summary)?;
     output.flush()?;
-    let dropped = Totals::new(&counters).dropped;
-    Ok(if dropped > 0 {
+    Ok(status(Totals::new(&summary.counters).dropped))
+}
+
+/// How a command ends that was to find drops.
+pub(crate) fn status(dropped: u64) -> ExitCode {
+    if dropped > 0 {
         ExitCode::from(FINDING)
     } else {
         ExitCode::SUCCESS
-    })
+    }
 }
 
-/// Adjudicates frame by frame; an error names the frame that it happened at.
-fn adjudicate<R: Read>(
+/// Adjudicates frame by frame, and hands on what was decided; an error names the frame that it
+/// happened at.
+pub(crate) fn each_line<R: Read>(
     capture: &mut Capture<R>,
     engine: &mut dyn Engine,
-    output: &mut dyn Output,
+    mut work: impl FnMut(&Line) -> Result<()>,
 ) -> Result<()> {
-    let mut scratch = Vec::new();
-    let mut number = 1;
-    while let Some(line) = next_line(capture, engine, number, &mut scratch)
-        .with_context(|| format!("frame {number}"))?
+    let mut reading = Reading::default();
+    while let Some(line) = reading
+        .next_line(capture, engine)
+        .with_context(|| format!("frame {}", reading.frame))?
     {
-        output.line(&line)?;
-        number += 1;
+        work(&line)?;
     }
     Ok(())
 }
 
-fn next_line<R: Read>(
-    capture: &mut Capture<R>,
-    engine: &mut dyn Engine,
-    number: u64,
-    scratch: &mut Vec<u8>,
-) -> Result<Option<Line>> {
-    let Some(record) = capture.next_record()? else {
-        return Ok(None);
-    };
-    let frame = LinkType::new(record.link_type)?
-        .frame(&record, scratch)
-        .at(record.time);
-    let adjudication = engine.adjudicate(&frame)?;
-    let verdict = Verdict::from_cell(adjudication.cell.into()).context("no judgement")?;
-    let segment = SegmentLine::new(&frame, &adjudication);
-    Ok(Some(Line {
-        frame: number,
-        time: record.time,
-        verdict,
-        segment,
-    }))
+/// How far a capture has been read.
+#[derive(Default)]
+struct Reading {
+    /// Number of the frame that is being read, from 1.
+    frame: u64,
+    /// The latest time of a frame.
+    latest: Duration,
+    /// Where frames of foreign links are rewritten.
+    scratch: Vec<u8>,
+}
+
+impl Reading {
+    fn next_line<R: Read>(
+        &mut self,
+        capture: &mut Capture<R>,
+        engine: &mut dyn Engine,
+    ) -> Result<Option<Line>> {
+        self.frame += 1;
+        let Some(record) = capture.next_record()? else {
+            return Ok(None);
+        };
+        // The clock of a guard never runs backwards; that of a capture of several interfaces does.
+        self.latest = self.latest.max(record.time);
+        let frame = LinkType::new(record.link_type)?
+            .frame(&record, &mut self.scratch)
+            .at(self.latest);
+        let adjudication = engine.adjudicate(&frame)?;
+        let verdict = Verdict::from_cell(adjudication.cell.into()).context("no judgement")?;
+        Ok(Some(Line {
+            frame: self.frame,
+            time: record.time,
+            verdict,
+            ruling: Ruling::from_bits(adjudication.ruling),
+            segment: SegmentLine::new(&frame, &adjudication),
+        }))
+    }
 }

@@ -7,9 +7,12 @@
 
 #[path = "../captures/mod.rs"]
 mod captures;
+#[path = "../conversation/mod.rs"]
+mod conversation;
 mod errors;
 mod links;
 mod pcapng;
+mod tracking;
 
 use std::{
     fmt::Write as _,
@@ -73,15 +76,15 @@ fn frames() -> Vec<Vec<u8>> {
 }
 
 /// What the contract wants to be printed of them.
-const LINES: &str = r#"{"frame":1,"ts":1.5,"verdict":"accept","reason":"-","conn":"192.0.2.1:40000>192.0.2.2:80","dir":"-","flags":"S","seq":1000,"ack":0,"len":0,"before":"-","after":"-"}
+const LINES: &str = r#"{"frame":1,"ts":1.5,"verdict":"accept","reason":"-","conn":"192.0.2.1:40000>192.0.2.2:80","dir":"orig","flags":"S","seq":1000,"ack":0,"len":0,"before":"-","after":"SYN-SENT"}
 {"frame":2,"ts":1.500001,"verdict":"drop","reason":"flags-syn-fin","conn":"192.0.2.1:40000>192.0.2.2:80","dir":"-","flags":"FS","seq":1000,"ack":0,"len":0,"before":"-","after":"-"}
 {"frame":3,"ts":1.500002,"verdict":"drop","reason":"flags-null","conn":"[2001:db8::1]:40000>[2001:db8::2]:80","dir":"-","flags":"-","seq":1000,"ack":0,"len":0,"before":"-","after":"-"}
-{"frame":4,"ts":1.500003,"verdict":"accept","reason":"-","conn":"192.0.2.2:80>192.0.2.1:40000","dir":"-","flags":"PAE","seq":4294967295,"ack":1001,"len":5,"before":"-","after":"-"}
+{"frame":4,"ts":1.500003,"verdict":"ignore","reason":"-","conn":"192.0.2.2:80>192.0.2.1:40000","dir":"reply","flags":"PAE","seq":4294967295,"ack":1001,"len":5,"before":"SYN-SENT","after":"SYN-SENT"}
 {"frame":5,"ts":1.500004,"verdict":"bypass","reason":"not-tcp","conn":"-","dir":"-","flags":"-","seq":0,"ack":0,"len":0,"before":"-","after":"-"}
 {"frame":6,"ts":1.500005,"verdict":"bypass","reason":"not-ip","conn":"-","dir":"-","flags":"-","seq":0,"ack":0,"len":0,"before":"-","after":"-"}
 {"frame":7,"ts":1.500006,"verdict":"drop","reason":"bad-length","conn":"-","dir":"-","flags":"-","seq":0,"ack":0,"len":0,"before":"-","after":"-"}
 "#;
-const SUMMARY: &str = r#"{"summary":{"frames":7,"tcp":5,"dropped":3,"reasons":{"bad-length":1,"flags-null":1,"flags-syn-fin":1},"states":{}}}
+const SUMMARY: &str = r#"{"summary":{"frames":7,"tcp":5,"dropped":3,"reasons":{"bad-length":1,"flags-null":1,"flags-syn-fin":1},"states":{"SYN-SENT":1,"SYN-SENT2":0,"SYN-RECEIVED":0,"ESTABLISHED":0,"FIN-WAIT":0,"CLOSE-WAIT":0,"LAST-ACK":0,"TIME-WAIT":0,"CLOSED":0}}}
 "#;
 
 fn right() -> Run {
@@ -175,14 +178,15 @@ fn json_keeps_nanoseconds() {
 fn text_is_a_table_and_a_summary() {
     let path = file("text.pcap", &usual(&shots(frames())));
     let run = replay(&path, &[]);
-    let table = " frame         time  source > destination                          flags            seq        ack    len  verdict
-     1     0.000000  192.0.2.1:40000 > 192.0.2.2:80                S               1000          0      0  accept
-     2     0.000001  192.0.2.1:40000 > 192.0.2.2:80                FS              1000          0      0  drop    flags-syn-fin
-     3     0.000002  [2001:db8::1]:40000 > [2001:db8::2]:80        -               1000          0      0  drop    flags-null
-     4     0.000003  192.0.2.2:80 > 192.0.2.1:40000                PAE       4294967295       1001      5  accept
-     5     0.000004  -                                             -                  -          -      -  bypass  not-tcp
-     6     0.000005  -                                             -                  -          -      -  bypass  not-ip
-     7     0.000006  -                                             -                  -          -      -  drop    bad-length
+    let table = "\
+frame       time  source > destination            dir   flags   len  state        verdict
+    1   0.000000  192.0.2.1:40000 > 192.0.2.2:80  orig  S         0  SYN-SENT     accept
+    2   0.000001  192.0.2.1:40000 > 192.0.2.2:80  -     FS        0  -            drop flags-syn-fin
+    3   0.000002  [2001:db8::1]:40000 > [2001:db8::2]:80 -     -         0  -            drop flags-null
+    4   0.000003  192.0.2.2:80 > 192.0.2.1:40000  reply PAE       5  SYN-SENT     ignore
+    5   0.000004  -                               -     -         -  -            bypass not-tcp
+    6   0.000005  -                               -     -         -  -            bypass not-ip
+    7   0.000006  -                               -     -         -  -            drop bad-length
 
 7 frames, 5 of them TCP, 3 dropped
        1  bad-length          The IP length is shorter than the headers or longer than the frame.
@@ -191,6 +195,8 @@ fn text_is_a_table_and_a_summary() {
 2 passed unjudged
        1  not-ip
        1  not-tcp
+1 connection at the end
+       1  SYN-SENT
 ";
     assert_eq!(run.stdout, table);
     assert_eq!((run.status, run.stderr.as_str()), (Some(1), ""));
@@ -201,16 +207,15 @@ fn time_may_run_backwards() {
     let mut shots = shots([TcpFrame::ipv4().build(), TcpFrame::ipv4().build()]);
     shots[1].nanos = 1_250_000_000;
     let run = replay(&file("backwards.pcap", &usual(&shots)), &[]);
-    assert!(run.stdout.contains("    -0.250000  "), "{}", run.stdout);
+    assert!(run.stdout.contains("    2  -0.250000  "), "{}", run.stdout);
 }
 
 #[test]
 fn status_is_0_without_a_drop() {
     for (name, frames) in [
-        ("clean.pcap", frames().split_off(3)),
+        ("clean.pcap", [&frames()[..1], &frames()[3..6]].concat()),
         ("none.pcap", Vec::new()),
     ] {
-        let frames = frames.into_iter().take(3);
         let path = file(name, &usual(&shots(frames)));
         assert_eq!(replay(&path, &[]).status, Some(0), "{name}");
         assert_eq!(replay(&path, &["--json"]).status, Some(0), "{name}");
@@ -297,13 +302,20 @@ fn a_capture_may_come_through_a_pipe() {
 
 #[test]
 fn every_frame_has_a_line() {
-    let frames = (0..512).map(|bits| TcpFrame::ipv4().with_flags(TcpFlags::new(bits)).build());
-    let run = replay(&file("flags.pcap", &usual(&shots(frames))), &["--json"]);
-    let legal = column(&run, 512)
-        .iter()
-        .filter(|cause| *cause == "accept -")
-        .count();
-    assert_eq!(legal, 9 * 16);
+    // Each on a connection of its own, so that none is judged by what came before.
+    let frames = (0..512).map(|bits| {
+        let frame = TcpFrame {
+            ports: (40_000 + bits, 80),
+            ..TcpFrame::ipv4()
+        };
+        frame.with_flags(TcpFlags::new(bits)).build()
+    });
+    let path = file("flags.pcap", &usual(&shots(frames)));
+    let run = replay(&path, &["--json", "--pickup", "always"]);
+    let column = column(&run, 512);
+    let count = |wanted: &str| column.iter().filter(|cause| *cause == wanted).count();
+    // A reset of which no connection is known passes where any may have been there before.
+    assert_eq!((count("accept -"), count("ignore -")), (7 * 16, 2 * 16));
     let mut reasons = String::new();
     for (name, count) in [
         ("flags-null", 16),
@@ -318,8 +330,12 @@ fn every_frame_has_a_line() {
         write!(reasons, r#","{name}":{count}"#).unwrap();
     }
     let summary = format!(
-        r#"{{"summary":{{"frames":512,"tcp":512,"dropped":368,"reasons":{{{}}},"states":{{}}}}}}"#,
-        &reasons[1..]
+        r#"{{"summary":{{"frames":512,"tcp":512,"dropped":368,"reasons":{{{}}},"states":{}}}}}"#,
+        &reasons[1..],
+        concat!(
+            r#"{"SYN-SENT":32,"SYN-SENT2":0,"SYN-RECEIVED":16,"ESTABLISHED":32,"FIN-WAIT":32,"#,
+            r#""CLOSE-WAIT":0,"LAST-ACK":0,"TIME-WAIT":0,"CLOSED":0}"#
+        )
     );
     assert_eq!(run.stdout.lines().last(), Some(summary.as_str()));
 }

@@ -6,15 +6,13 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use tcpguard_common::{counters::Counters, verdict::VerdictKind};
 
-use super::{Line, Output, Seconds, Sink, Totals, causes};
-
-/// Stands where there is nothing to say.
-const NONE: &str = "-";
+use super::{Line, NONE, Output, Seconds, Sink, Summary, Totals, causes};
+use crate::engine::states::States;
 
 /// Prints JSON lines.
 pub struct Json<'a>(pub Sink<'a>);
 
-/// One frame. Without a tracker there is no direction and no state yet.
+/// One frame.
 #[derive(Serialize)]
 struct FrameObject<'a> {
     frame: u64,
@@ -34,22 +32,19 @@ struct FrameObject<'a> {
 
 #[derive(Serialize)]
 struct SummaryObject<'a> {
-    summary: Summary<'a>,
+    summary: TotalsObject<'a>,
 }
 
 #[derive(Serialize)]
-struct Summary<'a> {
+struct TotalsObject<'a> {
     frames: u64,
     tcp: u64,
     dropped: u64,
     /// Why frames were dropped, as in the other commands; those that bypass are not among them.
     reasons: DropReasons<'a>,
-    /// Of connections; nothing tracks them yet.
-    states: States,
+    /// Of the connections at the end, every state.
+    states: ByState<'a>,
 }
-
-#[derive(Serialize)]
-struct States {}
 
 impl Output for Json<'_> {
     fn line(&mut self, line: &Line) -> io::Result<()> {
@@ -64,29 +59,29 @@ impl Output for Json<'_> {
                 let (source, destination) = segment.ends;
                 format!("{source}>{destination}")
             }),
-            dir: NONE,
+            dir: line.direction(),
             flags: segment.map_or(NONE.into(), |segment| segment.flags.to_string()),
             seq: segment.map_or(0, |segment| segment.seq),
             ack: segment.map_or(0, |segment| segment.ack),
             len: segment.map_or(0, |segment| segment.payload_len),
-            before: NONE,
-            after: NONE,
+            before: line.before(),
+            after: line.after(),
         };
         self.object(&object)
     }
 
-    fn summary(&mut self, counters: &Counters) -> io::Result<()> {
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         let Totals {
             frames,
             tcp,
             dropped,
-        } = Totals::new(counters);
-        let summary = Summary {
+        } = Totals::new(&summary.counters);
+        let summary = TotalsObject {
             frames,
             tcp,
             dropped,
-            reasons: DropReasons(counters),
-            states: States {},
+            reasons: DropReasons(&summary.counters),
+            states: ByState(&summary.states),
         };
         self.object(&SummaryObject { summary })
     }
@@ -108,5 +103,14 @@ struct DropReasons<'a>(&'a Counters);
 impl Serialize for DropReasons<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(causes(self.0, VerdictKind::Drop))
+    }
+}
+
+struct ByState<'a>(&'a States);
+
+impl Serialize for ByState<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let states = self.0.iter();
+        serializer.collect_map(states.map(|(state, count)| (state.as_str(), count)))
     }
 }

@@ -12,7 +12,11 @@ use std::{
 
 use tcpguard_common::{
     abi::Adjudication,
-    counters::Counters,
+    conn::{
+        ruling::{Direction, Ruling},
+        state::State,
+    },
+    counters::{Counters, Events},
     flags::TcpFlags,
     parse::parse,
     segment::{Addresses, Segment},
@@ -20,22 +24,25 @@ use tcpguard_common::{
 };
 
 pub use self::{json::Json, text::Text};
-use crate::engine::Frame;
+use crate::engine::{Frame, states::States};
+
+/// Stands where there is nothing to say.
+pub(crate) const NONE: &str = "-";
 
 /// Prints a replay.
 pub trait Output {
     /// Prints what was decided about one frame.
     fn line(&mut self, line: &Line) -> io::Result<()>;
 
-    /// Prints what the engine has counted.
-    fn summary(&mut self, counters: &Counters) -> io::Result<()>;
+    /// Prints what it all came to.
+    fn summary(&mut self, summary: &Summary) -> io::Result<()>;
 
     /// Hands everything that was printed on.
     fn flush(&mut self) -> io::Result<()>;
 }
 
 /// What was decided about one frame.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Line {
     /// Number in the file, from 1.
     pub frame: u64,
@@ -43,8 +50,55 @@ pub struct Line {
     pub time: Duration,
     /// Its fate.
     pub verdict: Verdict,
+    /// What the tracker decided; `None` if it was not asked.
+    pub ruling: Option<Ruling>,
     /// `None` if it gave no segment.
     pub segment: Option<SegmentLine>,
+}
+
+impl Line {
+    /// Which direction of its connection the segment goes.
+    pub(crate) fn direction(&self) -> &'static str {
+        let direction = self.ruling.and_then(Ruling::direction);
+        direction.map_or(NONE, Direction::as_str)
+    }
+
+    /// The connection's state before the frame.
+    pub(crate) fn before(&self) -> &'static str {
+        let state = self.ruling.and_then(Ruling::before);
+        state.map_or(NONE, State::as_str)
+    }
+
+    /// The connection's state after the frame.
+    pub(crate) fn after(&self) -> &'static str {
+        let state = self.ruling.and_then(Ruling::after);
+        state.map_or(NONE, State::as_str)
+    }
+
+    /// What is particular about how the tracker came to its decision.
+    pub(crate) fn remark(&self) -> Option<&'static str> {
+        let ruling = self.ruling?;
+        if ruling.is_adopted() {
+            Some("adopted")
+        } else if ruling.is_resync() {
+            Some("resync")
+        } else if ruling.is_table_full() {
+            Some("table full")
+        } else {
+            None
+        }
+    }
+}
+
+/// What a replay came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary {
+    /// What the engine has counted of frames.
+    pub counters: Counters,
+    /// What it has counted of connections.
+    pub events: Events,
+    /// The connections at the end.
+    pub states: States,
 }
 
 /// What is printed of a segment.

@@ -2,9 +2,10 @@
 
 use std::{io, time::Duration};
 
-use tcpguard_common::{counters::Counters, reason::Reason, verdict::VerdictKind};
+use tcpguard_common::{counters::Events, reason::Reason, verdict::VerdictKind};
 
-use super::{Line, Output, Sink, Totals, causes};
+use super::{Line, NONE, Output, SegmentLine, Sink, Summary, Totals, causes};
+use crate::engine::states::States;
 
 const RED: &str = "\x1b[31m";
 const RESET: &str = "\x1b[0m";
@@ -29,15 +30,17 @@ impl<'a> Text<'a> {
     }
 
     fn head(&mut self) -> io::Result<()> {
-        let (ends, flags) = ("source > destination", "flags");
-        let (seq, ack, len) = ("seq", "ack", "len");
+        let (ends, direction, flags, len) = ("source > destination", "dir", "flags", "len");
         writeln!(
             self.sink,
-            "{:>6} {:>12}  {ends:<45} {flags:<9} {seq:>10} {ack:>10} {len:>6}  verdict",
-            "frame", "time"
+            "{:>5} {:>10}  {ends:<ENDS$} {direction:<5} {flags:<5} {len:>5}  {:<12} verdict",
+            "frame", "time", "state"
         )
     }
 }
+
+/// Ends of IPv4 with short numbers; longer ones push the rest of their line aside.
+const ENDS: usize = 31;
 
 impl Output for Text<'_> {
     fn line(&mut self, line: &Line) -> io::Result<()> {
@@ -45,28 +48,26 @@ impl Output for Text<'_> {
             self.head()?;
         }
         let first = *self.first.get_or_insert(line.time);
+        let (frame, time) = (line.frame, since(first, line.time));
+        let (direction, state) = (line.direction(), line.after());
+        let (ends, flags, len) = match &line.segment {
+            Some(SegmentLine {
+                ends: (source, destination),
+                flags,
+                payload_len,
+                ..
+            }) => (
+                format!("{source} > {destination}"),
+                flags.to_string(),
+                payload_len.to_string(),
+            ),
+            None => (NONE.into(), NONE.into(), NONE.into()),
+        };
         write!(
             self.sink,
-            "{:>6} {:>12}  ",
-            line.frame,
-            since(first, line.time)
+            "{frame:>5} {time:>10}  {ends:<ENDS$} {direction:<5} {flags:<5} {len:>5}  {state:<12} "
         )?;
-        match &line.segment {
-            Some(segment) => {
-                let ends = format!("{} > {}", segment.ends.0, segment.ends.1);
-                let flags = segment.flags.to_string();
-                let (seq, ack, len) = (segment.seq, segment.ack, segment.payload_len);
-                write!(
-                    self.sink,
-                    "{ends:<45} {flags:<9} {seq:>10} {ack:>10} {len:>6}  "
-                )?;
-            }
-            None => write!(self.sink, "{0:<45} {0:<9} {0:>10} {0:>10} {0:>6}  ", "-")?,
-        }
-        let verdict = match line.verdict.cause() {
-            "-" => line.verdict.kind().as_str().to_owned(),
-            cause => format!("{:<7} {cause}", line.verdict.kind().as_str()),
-        };
+        let verdict = fate(line);
         if self.colour && line.verdict.is_drop() {
             writeln!(self.sink, "{RED}{verdict}{RESET}")
         } else {
@@ -74,7 +75,8 @@ impl Output for Text<'_> {
         }
     }
 
-    fn summary(&mut self, counters: &Counters) -> io::Result<()> {
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        let counters = &summary.counters;
         let Totals {
             frames,
             tcp,
@@ -97,7 +99,7 @@ impl Output for Text<'_> {
         for (name, count) in causes(counters, VerdictKind::Bypass) {
             writeln!(self.sink, "{count:>8}  {name}")?;
         }
-        Ok(())
+        self.connections(&summary.states, &summary.events)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -105,8 +107,43 @@ impl Output for Text<'_> {
     }
 }
 
+impl Text<'_> {
+    fn connections(&mut self, states: &States, events: &Events) -> io::Result<()> {
+        let connections: u64 = states.iter().map(|(_, count)| count).sum();
+        let noun = if connections == 1 {
+            "connection"
+        } else {
+            "connections"
+        };
+        writeln!(self.sink, "{connections} {noun} at the end")?;
+        for (state, count) in states.iter().filter(|(_, count)| *count > 0) {
+            writeln!(self.sink, "{count:>8}  {}", state.as_str())?;
+        }
+        for (count, what) in [
+            (events.adopted, "adopted: taken over in their middle"),
+            (events.resync, "resync: numbers believed, not checked"),
+            (events.table_full, "not remembered: the table was full"),
+        ] {
+            if count > 0 {
+                writeln!(self.sink, "{count:>8}  {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The verdict in words, and what is behind it.
+pub(crate) fn fate(line: &Line) -> String {
+    let kind = line.verdict.kind().as_str();
+    match (line.verdict.cause(), line.remark()) {
+        (NONE, None) => kind.to_owned(),
+        (NONE, Some(remark)) => format!("{kind} {remark}"),
+        (cause, _) => format!("{kind} {cause}"),
+    }
+}
+
 /// Seconds from one frame to another, which may have been seen earlier.
-fn since(first: Duration, time: Duration) -> String {
+pub(crate) fn since(first: Duration, time: Duration) -> String {
     let sign = if time < first { "-" } else { "" };
     let distance = time.abs_diff(first);
     format!(
