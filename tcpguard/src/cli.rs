@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tcpguard_common::flags::TcpFlags;
+use tcpguard_common::{
+    conn::{ruling::Direction, state::State},
+    flags::TcpFlags,
+};
 
 use crate::enforce::ReasonList;
 
@@ -27,7 +30,7 @@ pub enum Command {
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
     /// Say what happens to a set of flags, and why
-    #[command(after_help = "Example: tcpguard explain SYN,FIN")]
+    #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
     /// Adjudicate a capture frame by frame, as the guard would
     #[command(after_help = REPLAY_EXAMPLES)]
@@ -39,6 +42,12 @@ Examples:
   tcpguard run --iface eth0                  guard eth0, show a live table
   tcpguard run --iface eth0 --observe        count what would be dropped, drop nothing
   tcpguard run --iface eth0 --json           one JSON object an interval";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  tcpguard explain SYN,FIN
+  tcpguard explain RST --state established
+  tcpguard explain SYN,ACK --state none";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -128,9 +137,38 @@ pub struct ExplainArgs {
     /// Flags by name or letter: SYN,FIN or SF; NULL for none
     #[arg(value_name = "FLAGS", value_parser = flags)]
     pub flags: TcpFlags,
-    /// One JSON object
+    /// On a connection in this state, SYN-SENT to CLOSED, or none: what the tracker does with such a
+    /// segment if it carries the numbers that come next
+    #[arg(long, value_name = "STATE", value_parser = situation)]
+    pub state: Option<Situation>,
+    /// Which side sends it; without a choice, both are told of
+    #[arg(long, value_enum, requires = "state")]
+    pub dir: Option<Side>,
+    /// One JSON object, with --state one for each direction
     #[arg(long)]
     pub json: bool,
+}
+
+/// The state of the connection that a segment meets; `None` if there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Situation(pub Option<State>);
+
+/// A side of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Side {
+    /// That which sent the first SYN
+    Orig,
+    /// The other one
+    Reply,
+}
+
+impl From<Side> for Direction {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Orig => Self::Original,
+            Side::Reply => Self::Reply,
+        }
+    }
 }
 
 /// What to adjudicate, and how.
@@ -175,6 +213,20 @@ fn flags(text: &str) -> Result<TcpFlags, String> {
             TcpFlags::NAMES.map(|(_, _, name)| name).join(", ")
         )
     })
+}
+
+fn situation(text: &str) -> Result<Situation, String> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Situation(None));
+    }
+    State::ALL
+        .into_iter()
+        .find(|state| state.as_str().eq_ignore_ascii_case(text))
+        .map(|state| Situation(Some(state)))
+        .ok_or_else(|| {
+            let names = State::ALL.map(State::as_str).join(", ");
+            format!("not a state of a connection: give one of {names}, or none")
+        })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -128,3 +128,89 @@ fn what_is_no_set_of_flags_is_refused_with_those_there_are() {
     }
     assert_eq!(explain(&[]).0, Some(2));
 }
+
+#[test]
+fn on_a_connection_the_numbers_that_come_next_decide() {
+    let right = "\
+FIN,ACK from reply on CLOSE-WAIT: accept, LAST-ACK follows
+  meaning  Closes the sender's direction of a connection.
+  clause   RFC 9293 section 3.10.7.4 (ACK, text and FIN)
+  numbers  seq 5001, ack 1002: those that come next
+";
+    for state in ["CLOSE-WAIT", "close-wait"] {
+        let args = ["FIN,ACK", "--state", state, "--dir", "reply"];
+        assert_eq!(explain(&args), ok(right), "{state}");
+    }
+}
+
+#[test]
+fn without_a_direction_both_are_told_of() {
+    let right = "\
+SYN,ACK from orig on SYN-SENT: drop, synack-unsolicited, SYN-SENT remains
+  meaning  A SYN+ACK that answers no SYN.
+  clause   RFC 9293 section 3.10.7.1
+  numbers  seq 1000, ack 5000: those that come next
+SYN,ACK from reply on SYN-SENT: accept, SYN-RECEIVED follows
+  meaning  Answers a SYN and opens the other direction.
+  clause   RFC 9293 section 3.10.7.3 (SYN-SENT: SYN and ACK)
+  numbers  seq 5000, ack 1001: those that come next
+";
+    assert_eq!(explain(&["SA", "--state", "syn-sent"]), ok(right));
+}
+
+#[test]
+fn without_a_connection_there_is_no_direction() {
+    let (status, stdout, _) = explain(&["ACK", "--state", "none"]);
+    assert_eq!(status, Some(0));
+    assert!(
+        stdout.starts_with("ACK without a connection: drop, no-connection\n"),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("\n  unless   the host has a socket for it"),
+        "{stdout}"
+    );
+    let (_, stdout, _) = explain(&["SYN", "--state", "none"]);
+    assert!(
+        stdout.starts_with("SYN without a connection: accept, SYN-SENT follows\n"),
+        "{stdout}"
+    );
+    assert_eq!(stdout.matches("SYN without").count(), 1);
+}
+
+#[test]
+fn an_illegal_set_changes_no_connection() {
+    let (_, stdout, _) = explain(&["SYN,FIN", "--state", "established", "--dir", "orig"]);
+    let head = "SYN,FIN from orig on ESTABLISHED: drop, flags-syn-fin, ESTABLISHED remains\n";
+    assert!(stdout.starts_with(head), "{stdout}");
+    assert!(!stdout.contains("numbers"), "{stdout}");
+}
+
+#[test]
+fn json_on_a_connection_has_more_keys_behind_the_others() {
+    let orig = concat!(
+        r#"{"flags":"RA","verdict":"accept","reason":"-","#,
+        r#""clause":"RFC 5961 section 3 (the exact number closes)","#,
+        r#""meaning":"Ends a connection at once, or refuses to open one.","group":"state","#,
+        r#""state":"ESTABLISHED","dir":"orig","after":"CLOSED","seq":1001,"ack":5001,"#,
+        r#""unless":"-"}"#,
+        "\n"
+    );
+    let reply = orig
+        .replace("orig", "reply")
+        .replace(r#""seq":1001,"ack":5001"#, r#""seq":5001,"ack":1001"#);
+    let args = ["RST,ACK", "--state", "established", "--json"];
+    assert_eq!(explain(&args), ok(&format!("{orig}{reply}")));
+    let args = [args.as_slice(), &["--dir", "orig"]].concat();
+    assert_eq!(explain(&args), ok(orig));
+}
+
+#[test]
+fn what_is_no_state_is_refused_with_those_there_are() {
+    let (status, stdout, stderr) = explain(&["SYN", "--state", "open"]);
+    assert_eq!((status, stdout.as_str()), (Some(2), ""));
+    for name in ["SYN-SENT2", "CLOSED", "none"] {
+        assert!(stderr.contains(name), "{stderr}");
+    }
+    assert_eq!(explain(&["SYN", "--dir", "orig"]).0, Some(2));
+}
