@@ -1,5 +1,8 @@
 //! `tcpguard replay` with the kernel engine, as a user runs it.
 
+#[path = "../conversation/mod.rs"]
+mod conversation;
+
 use std::{
     env, fs,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
@@ -9,6 +12,7 @@ use std::{
 use pcap_file::Endianness;
 use tcpguard_common::{craft::TcpFrame, parse::Link};
 
+use self::conversation::{Peers, close, exchange, open};
 use crate::{
     captures::{Shot, file, pcapng, replay, run},
     require_root, vectors,
@@ -36,6 +40,61 @@ fn kernel_replay_prints_what_the_host_prints() {
         assert_eq!((host.status, host.stderr.as_str()), (Some(1), ""));
         assert!(host.stdout.lines().count() > shots.len());
         assert!(kernel == host, "{}", kernel.stderr);
+    }
+}
+
+/// Connections that stop at each step of their life, of both versions of IP and on both kinds of
+/// link, and one that is reset.
+fn connections() -> Vec<Shot> {
+    let mut frames = Vec::new();
+    for steps in 1..=10 {
+        for syn in [TcpFrame::ipv4(), TcpFrame::ipv6()] {
+            let ports = (40_000 + steps, 80);
+            let mut peers = Peers::of(TcpFrame { ports, ..syn });
+            let mut life = [open(&mut peers), exchange(&mut peers)].concat();
+            if steps == 10 {
+                life.push(peers.forth("R", b""));
+            } else {
+                life.append(&mut close(&mut peers));
+            }
+            frames.extend(life.into_iter().take(steps.into()));
+        }
+    }
+    let links = [(0, Link::Ethernet), (1, Link::RawIp)];
+    let shot = |(number, ((interface, link), frame)): (u64, ((u32, Link), TcpFrame))| {
+        let octets = TcpFrame { link, ..frame }.build();
+        Shot {
+            interface,
+            nanos: number * 1_000_000,
+            wire_len: u32::try_from(octets.len()).unwrap(),
+            octets,
+        }
+    };
+    let on_both = frames
+        .into_iter()
+        .flat_map(|frame| links.map(|link| (link, frame.clone())));
+    (0..).zip(on_both).map(shot).collect()
+}
+
+#[test]
+fn kernel_replay_ends_with_the_states_of_the_host() {
+    require_root();
+    let mut shots = connections();
+    let octets = pcapng(Endianness::Little, &[1, 101], &shots);
+    let together = file("states.pcapng", &octets);
+    // Eleven seconds later what was reset is forgotten.
+    let mut last = shots[0].clone();
+    last.nanos = 11_000_000_000;
+    shots.push(last);
+    let octets = pcapng(Endianness::Little, &[1, 101], &shots);
+    let later = file("states-later.pcapng", &octets);
+    for path in [together, later] {
+        for format in [["--json", "--pickup=never"].as_slice(), &["--pickup=always"]] {
+            let host = replay(&path, &[format, &["--engine", "host"]].concat());
+            let kernel = replay(&path, &[format, &["--engine", "kernel"]].concat());
+            assert!(host.stdout.contains("ESTABLISHED"), "{}", host.stderr);
+            assert!(kernel == host, "{}", kernel.stderr);
+        }
     }
 }
 
