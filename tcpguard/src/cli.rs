@@ -8,7 +8,7 @@ use tcpguard_common::{
     flags::TcpFlags,
 };
 
-use crate::enforce::ReasonList;
+use crate::{enforce::ReasonList, trace::selection::Selection};
 
 /// TCP guard at the driver: drops what no sane stack sends, and shows it live
 #[derive(Debug, Parser)]
@@ -35,6 +35,9 @@ pub enum Command {
     /// Adjudicate a capture frame by frame, as the guard would
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayArgs),
+    /// Show one connection of a capture with its numbers, and where they do not add up
+    #[command(after_help = TRACE_EXAMPLES)]
+    Trace(TraceArgs),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -60,6 +63,27 @@ is seen of a connection is taken at its word instead, as a guard does while it l
 `tcpguard trace FILE` shows one connection of a capture with its numbers.
 
 Exit status: 0 nothing dropped, 1 something dropped, 2 error.";
+
+const TRACE_EXAMPLES: &str = "\
+Examples:
+  tcpguard trace download.pcap               its connection, or a list if there are several
+  tcpguard trace busy.pcap 3
+  tcpguard trace busy.pcap '10.0.0.1:1025>10.0.0.2:80'
+
+Columns: seq and ack are counted from each side's SYN, and stand as they were sent beside that; len is
+payload; next is the acknowledgment that the other side has to send once it has everything. A segment
+that is not accepted has its verdict and reason behind it, and one whose numbers do not add up a mark:
+  gap 100             100 octets before it were not seen
+  retransmission      it was sent before; overlap 100: its first 100 octets were
+  keep-alive          the octet before the next one; seq-behind: empty, with a number from before
+  beyond-fin          octets behind the FIN of its own side
+  ack-of-unsent 100   it acknowledges 100 octets more than were sent
+  ack-behind 100      it acknowledges 100 octets less than before
+  inexact             a reset with another number than the one that comes next
+  other-isn           a SYN with another number than the one before; reopened: of a new connection
+`100 in flight` is no mark: so many octets of the other side are not acknowledged yet.
+
+Exit status: 0 nothing dropped in what is shown, 1 something dropped, 2 error.";
 
 /// How a guard is attached and watched.
 #[derive(Args, Debug)]
@@ -184,6 +208,23 @@ pub struct ReplayArgs {
     #[arg(long, value_enum, default_value_t = Pickup::Never)]
     pub pickup: Pickup,
     /// One JSON object a frame, with direction and states, and a summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to show of a capture.
+#[derive(Args, Debug)]
+pub struct TraceArgs {
+    /// Capture to read, pcap or pcapng
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Connection to show: its number in the list, or its ends as in '10.0.0.1:1025>10.0.0.2:80'
+    #[arg(value_name = "CONN")]
+    pub connection: Option<Selection>,
+    /// What becomes of connections whose beginning the capture does not have
+    #[arg(long, value_enum, default_value_t = Pickup::Never)]
+    pub pickup: Pickup,
+    /// One JSON object a segment or a connection, and a summary
     #[arg(long)]
     pub json: bool,
 }

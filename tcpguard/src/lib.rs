@@ -13,5 +13,6 @@ mod preflight;
 pub mod replay;
 pub mod run;
 pub mod sample;
+pub mod trace;
 pub mod tracking;
 pub mod watch;

@@ -14,7 +14,7 @@ pub struct Json<'a>(pub Sink<'a>);
 
 /// One frame.
 #[derive(Serialize)]
-struct FrameObject<'a> {
+pub(crate) struct FrameObject<'a> {
     frame: u64,
     /// Kept as text: a double has too few digits for nanoseconds since 1970.
     ts: &'a RawValue,
@@ -46,13 +46,13 @@ struct TotalsObject<'a> {
     states: ByState<'a>,
 }
 
-impl Output for Json<'_> {
-    fn line(&mut self, line: &Line) -> io::Result<()> {
-        let ts = RawValue::from_string(Seconds(line.time).to_string())?;
+impl<'a> FrameObject<'a> {
+    /// What was decided about one frame; `ts` is its time as it is printed.
+    pub(crate) fn new(line: &Line, ts: &'a RawValue) -> Self {
         let segment = line.segment.as_ref();
-        let object = FrameObject {
+        Self {
             frame: line.frame,
-            ts: &ts,
+            ts,
             verdict: line.verdict.kind().as_str(),
             reason: line.verdict.cause(),
             conn: segment.map_or(NONE.into(), |segment| {
@@ -66,8 +66,14 @@ impl Output for Json<'_> {
             len: segment.map_or(0, |segment| segment.payload_len),
             before: line.before(),
             after: line.after(),
-        };
-        self.object(&object)
+        }
+    }
+}
+
+impl Output for Json<'_> {
+    fn line(&mut self, line: &Line) -> io::Result<()> {
+        let ts = RawValue::from_string(Seconds(line.time).to_string())?;
+        self.object(&FrameObject::new(line, &ts))
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

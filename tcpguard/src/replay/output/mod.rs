@@ -24,6 +24,10 @@ use tcpguard_common::{
 };
 
 pub use self::{json::Json, text::Text};
+pub(crate) use self::{
+    json::FrameObject,
+    text::{fate, since},
+};
 use crate::engine::{Frame, states::States};
 
 /// Stands where there is nothing to say.

@@ -1,0 +1,270 @@
+//! The arithmetic of a conversation: what each side has sent and acknowledged, what must come next,
+//! and where a segment does not add up.
+//!
+//! Reckoned from what stands in the segments alone, beside the tracker and not by its windows, so
+//! that a reader can follow each number. Only accepted segments move anything.
+
+use std::fmt;
+
+use tcpguard_common::{flags::TcpFlags, seq::SeqNum};
+
+/// Where a segment does not add up, and by how many octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// A SYN that opens the connection anew.
+    Reopened,
+    /// A SYN with another number than the one before.
+    OtherIsn,
+    /// Octets before this segment were not seen.
+    Gap(u32),
+    /// It has been sent before.
+    Retransmission,
+    /// Its first octets have been sent before.
+    Overlap(u32),
+    /// The octet before the next one, to be answered with an acknowledgment.
+    KeepAlive,
+    /// It carries nothing, and a number from before.
+    SeqBehind(u32),
+    /// Octets behind the FIN of its own side.
+    BeyondFin,
+    /// It acknowledges octets that were not sent.
+    AckOfUnsent(u32),
+    /// It acknowledges less than was acknowledged before.
+    AckBehind(u32),
+    /// A reset with another number than the one that comes next.
+    Inexact,
+}
+
+impl Mark {
+    /// The word for it.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reopened => "reopened",
+            Self::OtherIsn => "other-isn",
+            Self::Gap(_) => "gap",
+            Self::Retransmission => "retransmission",
+            Self::Overlap(_) => "overlap",
+            Self::KeepAlive => "keep-alive",
+            Self::SeqBehind(_) => "seq-behind",
+            Self::BeyondFin => "beyond-fin",
+            Self::AckOfUnsent(_) => "ack-of-unsent",
+            Self::AckBehind(_) => "ack-behind",
+            Self::Inexact => "inexact",
+        }
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self {
+            Self::Gap(octets)
+            | Self::Overlap(octets)
+            | Self::SeqBehind(octets)
+            | Self::AckOfUnsent(octets)
+            | Self::AckBehind(octets) => write!(f, " {octets}"),
+            Self::Reopened
+            | Self::OtherIsn
+            | Self::Retransmission
+            | Self::KeepAlive
+            | Self::BeyondFin
+            | Self::Inexact => Ok(()),
+        }
+    }
+}
+
+/// What a segment says, and what became of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said {
+    /// SEG.SEQ
+    pub(super) seq: SeqNum,
+    /// SEG.ACK
+    pub(super) ack: SeqNum,
+    /// The flags.
+    pub(super) flags: TcpFlags,
+    /// Payload in octets.
+    pub(super) payload_len: u32,
+    /// Whether it was accepted, ignored or dropped.
+    pub(super) fate: Fate,
+    /// Whether it opens a connection where none is live.
+    pub(super) opens: bool,
+}
+
+/// How far a segment counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Its numbers count.
+    Accepted,
+    /// Its numbers count whatever was believed before: the tracker re-anchored.
+    Believed,
+    /// It passes, and changes nothing.
+    Ignored,
+    /// It is not there.
+    Dropped,
+}
+
+impl Said {
+    const fn has(&self, flag: TcpFlags) -> bool {
+        self.flags.contains(flag)
+    }
+
+    const fn counts(&self) -> bool {
+        matches!(self.fate, Fate::Accepted | Fate::Believed)
+    }
+
+    /// SEG.LEN; what comes with a reset is no part of the stream.
+    const fn len(&self) -> u32 {
+        if self.has(TcpFlags::RST) {
+            return 0;
+        }
+        let syn = self.has(TcpFlags::SYN) as u32;
+        let fin = self.has(TcpFlags::FIN) as u32;
+        self.payload_len.wrapping_add(syn).wrapping_add(fin)
+    }
+}
+
+/// What the numbers of a segment come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reckoning {
+    /// The sequence number from its side's SYN, or from one before the first octet seen.
+    pub(super) seq: u32,
+    /// The acknowledgment from the other side's, if there is one.
+    pub(super) ack: Option<u32>,
+    /// What it would acknowledge if all that the other side has sent had arrived.
+    pub(super) expected_ack: Option<SeqNum>,
+    /// What the other side has to acknowledge once it has this, as it stands there and relative.
+    pub(super) next_ack: Option<(SeqNum, u32)>,
+    /// Where it does not add up.
+    pub(super) marks: Vec<Mark>,
+}
+
+/// One side's account.
+#[derive(Clone, Copy, Debug, Default)]
+struct Side {
+    /// What its numbers are counted from.
+    origin: Option<SeqNum>,
+    /// The end of all that it has sent.
+    end: Option<SeqNum>,
+    /// The most that it has acknowledged.
+    acked: Option<SeqNum>,
+    /// Whether that end is a FIN's.
+    finished: bool,
+}
+
+/// The accounts of both sides.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ledger([Side; 2]);
+
+impl Ledger {
+    /// Enters a segment of the first side, or of the second.
+    pub(super) fn enter(&mut self, second: bool, said: &Said) -> Reckoning {
+        let mut marks = Vec::new();
+        let was_open = self.0.iter().any(|side| side.end.is_some());
+        if said.opens && was_open {
+            *self = Self::default();
+            marks.push(Mark::Reopened);
+        }
+        let [one, two] = &mut self.0;
+        let (me, other) = if second { (two, one) } else { (one, two) };
+        me.begin(said, &mut marks);
+        if said.has(TcpFlags::ACK) {
+            other.origin.get_or_insert(said.ack.plus(u32::MAX));
+        }
+        me.hold_seq(other, said, &mut marks);
+        me.hold_ack(other, said, &mut marks);
+        if said.counts() {
+            me.advance(said);
+        }
+        let origin = me.origin.unwrap_or(said.seq);
+        let next = me
+            .end
+            .filter(|_| said.len() > 0 && said.fate != Fate::Dropped);
+        Reckoning {
+            seq: said.seq.since(origin),
+            ack: other
+                .origin
+                .filter(|_| said.has(TcpFlags::ACK))
+                .map(|origin| said.ack.since(origin)),
+            expected_ack: other.end.filter(|_| said.has(TcpFlags::ACK)),
+            next_ack: next.map(|next| (next, next.since(origin))),
+            marks,
+        }
+    }
+}
+
+impl Side {
+    /// Where its numbers begin, if that is not known yet or is another number now.
+    fn begin(&mut self, said: &Said, marks: &mut Vec<Mark>) {
+        let syn = said.has(TcpFlags::SYN);
+        if syn && said.counts() {
+            if self.end.is_some() && self.origin != Some(said.seq) {
+                marks.push(Mark::OtherIsn);
+                self.end = None;
+            }
+            self.origin = Some(said.seq);
+        } else if self.origin.is_none() || (self.end.is_none() && said.counts()) {
+            let before = if syn { 0 } else { u32::MAX };
+            self.origin = Some(said.seq.plus(before));
+        }
+    }
+
+    /// Whether the sequence number is the one that comes next.
+    fn hold_seq(&self, other: &Self, said: &Said, marks: &mut Vec<Mark>) {
+        let Some(next) = self.end else { return };
+        if said.has(TcpFlags::RST) {
+            if said.seq != next && Some(said.seq) != other.acked {
+                marks.push(Mark::Inexact);
+            }
+            return;
+        }
+        let (len, end) = (said.len(), said.seq.plus(said.len()));
+        if self.finished && end.after(next) {
+            marks.push(Mark::BeyondFin);
+        }
+        if said.seq.after(next) {
+            marks.push(Mark::Gap(said.seq.since(next)));
+        } else if said.seq.before(next) {
+            let behind = next.since(said.seq);
+            let empty = !said.flags.intersects(TcpFlags::SYN.with(TcpFlags::FIN));
+            marks.push(if empty && behind == 1 && len <= 1 {
+                Mark::KeepAlive
+            } else if len == 0 {
+                Mark::SeqBehind(behind)
+            } else if end.after(next) {
+                Mark::Overlap(behind)
+            } else {
+                Mark::Retransmission
+            });
+        }
+    }
+
+    /// Whether the acknowledgment lies between what was acknowledged and what was sent.
+    fn hold_ack(&self, other: &Self, said: &Said, marks: &mut Vec<Mark>) {
+        let Some(sent) = other.end.filter(|_| said.has(TcpFlags::ACK)) else {
+            return;
+        };
+        let least = self.acked.or(other.origin.map(|origin| origin.plus(1)));
+        if said.ack.after(sent) {
+            marks.push(Mark::AckOfUnsent(said.ack.since(sent)));
+        } else if let Some(least) = least.filter(|least| said.ack.before(*least)) {
+            marks.push(Mark::AckBehind(least.since(said.ack)));
+        }
+    }
+
+    fn advance(&mut self, said: &Said) {
+        let end = said.seq.plus(said.len());
+        if said.has(TcpFlags::RST) {
+            return;
+        }
+        let believed = said.fate == Fate::Believed;
+        if believed || self.end.is_none_or(|it| end.after(it)) {
+            self.end = Some(end);
+        }
+        if said.has(TcpFlags::ACK)
+            && (believed || self.acked.is_none_or(|it| said.ack.after(it)))
+        {
+            self.acked = Some(said.ack);
+        }
+        self.finished |= said.has(TcpFlags::FIN);
+    }
+}
