@@ -73,7 +73,7 @@ Examples:
 Columns: seq and ack are counted from each side's SYN, and stand as they were sent beside that; len is
 payload; next is the acknowledgment that the other side has to send once it has everything. A segment
 that is not accepted has its verdict and reason behind it, and one whose numbers do not add up a mark:
-  gap 100             100 octets before it were not seen
+  gap 100             100 octets before it were not seen; fills-gap: it brings some of them
   retransmission      it was sent before; overlap 100: its first 100 octets were
   keep-alive          the octet before the next one; seq-behind: empty, with a number from before
   beyond-fin          octets behind the FIN of its own side

@@ -93,11 +93,7 @@ impl Script {
         // As long as a SYN is unanswered, another one is the same again.
         let again = matches!(seen.class(), Class::Syn | Class::SynAck)
             && self.state.is_none_or(State::is_half_open);
-        seen.seq = if again {
-            self.isn[me]
-        } else {
-            self.next[me]
-        };
+        seen.seq = if again { self.isn[me] } else { self.next[me] };
         let key = FlowKey4 {
             addresses: [1, 2],
             ports: [1025, 80],

@@ -40,9 +40,7 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
         Box::new(Text::new(sink, colour))
     };
 
-    let frames = each_line(&mut capture, engine.as_mut(), |line| {
-        Ok(output.line(line)?)
-    });
+    let frames = each_line(&mut capture, engine.as_mut(), |line| Ok(output.line(line)?));
     // What was decided before something went wrong is printed all the same.
     output.flush()?;
     frames.with_context(|| args.file.display().to_string())?;

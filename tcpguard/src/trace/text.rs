@@ -42,7 +42,11 @@ fn cells(shown: &Conversation, row: &Row, time: &str) -> String {
         segment,
         reckoning,
     } = row;
-    let arrow = if shown.is_forth(segment) { "-->" } else { "<--" };
+    let arrow = if shown.is_forth(segment) {
+        "-->"
+    } else {
+        "<--"
+    };
     let flags = segment.flags.to_string();
     let (ack, absolute_ack) = reckoning.ack.map_or((NONE.into(), NONE.into()), |ack| {
         (ack.to_string(), segment.ack.to_string())

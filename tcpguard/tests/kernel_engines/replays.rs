@@ -89,7 +89,10 @@ fn kernel_replay_ends_with_the_states_of_the_host() {
     let octets = pcapng(Endianness::Little, &[1, 101], &shots);
     let later = file("states-later.pcapng", &octets);
     for path in [together, later] {
-        for format in [["--json", "--pickup=never"].as_slice(), &["--pickup=always"]] {
+        for format in [
+            ["--json", "--pickup=never"].as_slice(),
+            &["--pickup=always"],
+        ] {
             let host = replay(&path, &[format, &["--engine", "host"]].concat());
             let kernel = replay(&path, &[format, &["--engine", "kernel"]].concat());
             assert!(host.stdout.contains("ESTABLISHED"), "{}", host.stderr);

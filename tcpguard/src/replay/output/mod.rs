@@ -23,11 +23,11 @@ use tcpguard_common::{
     verdict::{Verdict, VerdictKind},
 };
 
-pub use self::{json::Json, text::Text};
 pub(crate) use self::{
     json::FrameObject,
     text::{fate, since},
 };
+pub use self::{json::Json, text::Text};
 use crate::engine::{Frame, states::States};
 
 /// Stands where there is nothing to say.
