@@ -58,8 +58,8 @@ Examples:
   tcpguard replay suspicious.pcapng --engine kernel --json
   tcpguard replay middle.pcap --pickup always    the capture began in the middle of connections
 
-A segment without a connection is dropped as no-connection. With --pickup always the first one that
-is seen of a connection is taken at its word instead, as a guard does while it learns; resets are not.
+A segment without a connection is dropped as no-connection. With --pickup always the first that is
+seen of a connection is taken at its word instead, as by a guard that learns; a reset just passes.
 `tcpguard trace FILE` shows one connection of a capture with its numbers.
 
 Exit status: 0 nothing dropped, 1 something dropped, 2 error.";
@@ -70,9 +70,9 @@ Examples:
   tcpguard trace busy.pcap 3
   tcpguard trace busy.pcap '10.0.0.1:1025>10.0.0.2:80'
 
-Columns: seq and ack are counted from each side's SYN, and stand as they were sent beside that; len is
-payload; next is the acknowledgment that the other side has to send once it has everything. A segment
-that is not accepted has its verdict and reason behind it, and one whose numbers do not add up a mark:
+Columns: seq and ack are counted from each side's SYN, and stand beside that as they were sent; len
+is payload; next is the acknowledgment that the other side has to send once it has everything. Behind
+a segment that is not accepted stand verdict and reason, and where numbers do not add up, a mark:
   gap 100             100 octets before it were not seen; fills-gap: it brings some of them
   retransmission      it was sent before; overlap 100: its first 100 octets were
   keep-alive          the octet before the next one; seq-behind: empty, with a number from before

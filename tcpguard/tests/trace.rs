@@ -84,8 +84,8 @@ fn the_only_connection_of_a_capture_is_shown_however_wide_its_ends() {
     assert!(run.stdout.lines().all(|line| line.len() <= 100));
 }
 
-#[test]
-fn where_the_numbers_do_not_add_up_there_is_a_mark() {
+/// A handshake, and then one thing after another that does not add up.
+fn odd() -> Vec<TcpFrame> {
     let mut peers = Peers::ipv4();
     let mut frames = open(&mut peers);
     let first = peers.forth("PA", b"hello");
@@ -111,7 +111,12 @@ fn where_the_numbers_do_not_add_up_there_is_a_mark() {
         peers.forth("FA", b""),
         peers.forth("PA", b"more"),
     ]);
-    let path = capture("trace-marks.pcapng", &frames);
+    frames
+}
+
+#[test]
+fn where_the_numbers_do_not_add_up_there_is_a_mark() {
+    let path = capture("trace-marks.pcapng", &odd());
     let right = "\
 192.0.2.1:40000 --> 192.0.2.2:80
 

@@ -10,7 +10,7 @@ use tcpguard_common::{
 pub struct States([u64; State::COUNT]);
 
 impl States {
-    /// Counts a connection if it is still one at `now`, and not only memory that was not needed since.
+    /// Counts a connection if it still is one at `now`, and not only memory that nobody needed.
     pub fn count(&mut self, conn: &Conn, now: Ticks) {
         let state = conn.state();
         let counts = State::ALL.into_iter().zip(&mut self.0);

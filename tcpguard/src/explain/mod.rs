@@ -114,12 +114,11 @@ impl Explanation {
         }
         let (seen, ruling) = script.say(direction, flags);
         let verdict = ruling.verdict();
-        let explanation = match verdict.reason() {
-            Some(reason) => Self::refused(flags, reason),
-            None => {
-                let clause = clause::of_pass(seen.class(), state);
-                Self::passed(flags, verdict.kind(), clause, Group::State)
-            }
+        let explanation = if let Some(reason) = verdict.reason() {
+            Self::refused(flags, reason)
+        } else {
+            let clause = clause::of_pass(seen.class(), state);
+            Self::passed(flags, verdict.kind(), clause, Group::State)
         };
         let on = OnConnection {
             dir: ruling.direction().map_or(on.dir, Direction::as_str),

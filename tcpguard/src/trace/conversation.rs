@@ -84,7 +84,7 @@ impl Conversations {
         conversation.orient(ends, line.ruling);
         conversation.count(&segment, line);
         if self.kept == Some(place) {
-            // By the ends and not by the tracker's direction, which a dropped segment may not have.
+            // Not by the tracker's direction, which a dropped segment may not have.
             let from_second = ends != canonical(ends);
             let reckoning = self.ledger.enter(from_second, &said(&segment, line));
             self.rows.push(Row {

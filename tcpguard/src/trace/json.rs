@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use tcpguard_common::conn::{ruling::Ruling, state::State};
 
 use super::{
-    arithmetic::Mark,
     conversation::{Conversation, Row},
+    mark::Mark,
 };
 use crate::replay::output::{FrameObject, NONE, Seconds};
 

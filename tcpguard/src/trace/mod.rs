@@ -3,6 +3,7 @@
 mod arithmetic;
 mod conversation;
 mod json;
+mod mark;
 pub mod selection;
 mod text;
 
