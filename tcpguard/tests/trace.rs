@@ -103,7 +103,9 @@ fn odd() -> Vec<TcpFrame> {
             ack: answer.ack + 1,
             ..answer.clone()
         },
-        peers.forth("A", b"").with_flags("FS".parse().unwrap()),
+        peers
+            .forth("A", b"")
+            .with_flags("FS".parse().expect("flags")),
         TcpFrame {
             seq: 9_000_000,
             ..peers.back("R", b"")
