@@ -70,9 +70,10 @@ Examples:
   tcpguard trace busy.pcap 3
   tcpguard trace busy.pcap '10.0.0.1:1025>10.0.0.2:80'
 
-Columns: seq and ack are counted from each side's SYN, and stand beside that as they were sent; len
-is payload; next is the acknowledgment that the other side has to send once it has everything. Behind
-a segment that is not accepted stand verdict and reason, and where numbers do not add up, a mark:
+seq and ack are counted from each side's SYN, and stand beside that as they were sent. len is the
+payload, next the acknowledgment that the other side has to send once it has everything, state the
+connection's after the segment. Then follow, of a segment that is not accepted, verdict and reason,
+and where the numbers do not add up, a mark:
   gap 100             100 octets before it were not seen; fills-gap: it brings some of them
   retransmission      it was sent before; overlap 100: its first 100 octets were
   keep-alive          the octet before the next one; seq-behind: empty, with a number from before

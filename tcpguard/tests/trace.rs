@@ -9,7 +9,11 @@ mod captures;
 #[path = "conversation/mod.rs"]
 mod conversation;
 
-use std::{path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use pcap_file::Endianness;
 use serde_json::Value;
@@ -21,7 +25,7 @@ use self::{
 };
 
 /// A capture with a frame each millisecond.
-fn capture(name: &str, frames: &[TcpFrame]) -> std::path::PathBuf {
+fn capture(name: &str, frames: &[TcpFrame]) -> PathBuf {
     let shot = |(number, frame): (u64, &TcpFrame)| {
         let octets = frame.build();
         Shot {
@@ -69,7 +73,7 @@ frame       time dir flags     seq (absolute)     ack (absolute)   len    next  
 
 #[test]
 fn the_only_connection_of_a_capture_is_shown_however_wide_its_ends() {
-    let path = capture("trace-life.pcapng", &life(&mut Peers::ipv4()));
+    let path = capture("trace-life.pcapng", &life(&mut Peers::of(TcpFrame::ipv4())));
     let right = format!("192.0.2.1:40000 --> 192.0.2.2:80\n{LIFE}");
     assert_eq!(trace(&path, &[]), said(&right, 0));
 
@@ -86,7 +90,7 @@ fn the_only_connection_of_a_capture_is_shown_however_wide_its_ends() {
 
 /// A handshake, and then one thing after another that does not add up.
 fn odd() -> Vec<TcpFrame> {
-    let mut peers = Peers::ipv4();
+    let mut peers = Peers::of(TcpFrame::ipv4());
     let mut frames = open(&mut peers);
     let first = peers.forth("PA", b"hello");
     let second = peers.forth("PA", b"world");
@@ -143,7 +147,7 @@ frame       time dir flags     seq (absolute)     ack (absolute)   len    next  
 
 /// Two connections whose segments alternate, and one that is refused.
 fn several() -> Vec<TcpFrame> {
-    let mut one = Peers::ipv4();
+    let mut one = Peers::of(TcpFrame::ipv4());
     let mut two = Peers::of(TcpFrame::ipv6());
     let mut frames = Vec::new();
     for (forth, back) in life(&mut one).into_iter().zip(life(&mut two)) {
@@ -208,8 +212,26 @@ fn a_connection_that_is_not_there_is_an_error_with_a_way_out() {
 }
 
 #[test]
+fn what_was_read_before_an_error_is_shown() {
+    let whole = capture(
+        "trace-whole.pcapng",
+        &life(&mut Peers::of(TcpFrame::ipv4())),
+    );
+    let mut octets = fs::read(whole).expect("it was just written");
+    octets.pop();
+    let path = file("trace-truncated.pcapng", &octets);
+    let run = trace(&path, &[]);
+    assert_eq!(run.status, Some(2));
+    assert!(run.stdout.contains(" at the end LAST-ACK\n"), "{run:?}");
+    assert!(
+        run.stderr.contains("frame 9: the file ends inside"),
+        "{run:?}"
+    );
+}
+
+#[test]
 fn json_has_the_keys_of_a_replay_first() {
-    let path = capture("trace-json.pcapng", &life(&mut Peers::ipv4()));
+    let path = capture("trace-json.pcapng", &life(&mut Peers::of(TcpFrame::ipv4())));
     let replayed = replay(&path, &["--json"]).stdout;
     let run = trace(&path, &["--json"]);
     assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""));
@@ -250,7 +272,7 @@ fn json_lists_connections() {
 
 #[test]
 fn the_side_that_opened_stands_first_whoever_is_heard_first() {
-    let mut peers = Peers::ipv4();
+    let mut peers = Peers::of(TcpFrame::ipv4());
     let mut frames = open(&mut peers);
     // Nobody asked for this one yet.
     frames.insert(0, frames[1].clone());
@@ -265,7 +287,7 @@ fn the_side_that_opened_stands_first_whoever_is_heard_first() {
 
 #[test]
 fn the_middle_of_a_connection_is_taken_over_if_asked() {
-    let mut peers = Peers::ipv4();
+    let mut peers = Peers::of(TcpFrame::ipv4());
     open(&mut peers);
     let path = capture("trace-middle.pcapng", &exchange(&mut peers));
     let run = trace(&path, &[]);

@@ -10,12 +10,7 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// From 192.0.2.1:40000 to 192.0.2.2:80, from 1000 and from 5000 on.
-    pub(crate) fn ipv4() -> Self {
-        Self::of(TcpFrame::ipv4())
-    }
-
-    /// Those of a SYN.
+    /// The sender of a SYN, and its receiver, who counts from 5000 on.
     pub(crate) fn of(syn: TcpFrame) -> Self {
         let next = [syn.seq, 5000];
         Self { syn, next }

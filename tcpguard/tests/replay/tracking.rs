@@ -57,7 +57,7 @@ fn at_the_end(run: &Run) -> Value {
 
 #[test]
 fn a_connection_goes_through_its_states() {
-    let mut peers = Peers::ipv4();
+    let mut peers = Peers::of(TcpFrame::ipv4());
     let frames = [open(&mut peers), exchange(&mut peers), close(&mut peers)].concat();
     let path = file("life.pcap", &usual(&by_seconds(frames)));
     let run = replay(&path, &["--json"]);
@@ -80,7 +80,7 @@ fn a_connection_goes_through_its_states() {
 
 #[test]
 fn what_is_over_when_the_capture_ends_is_not_among_the_states() {
-    let mut peers = Peers::ipv4();
+    let mut peers = Peers::of(TcpFrame::ipv4());
     let mut shots = by_seconds(open(&mut peers));
     let other = TcpFrame {
         ports: (40_001, 80),
@@ -99,7 +99,7 @@ fn what_is_over_when_the_capture_ends_is_not_among_the_states() {
 
 #[test]
 fn the_middle_of_a_connection_is_taken_over_if_asked() {
-    let mut peers = Peers::ipv4();
+    let mut peers = Peers::of(TcpFrame::ipv4());
     open(&mut peers);
     let path = file("middle.pcap", &usual(&by_seconds(exchange(&mut peers))));
     let run = replay(&path, &["--json"]);
@@ -123,7 +123,7 @@ fn the_middle_of_a_connection_is_taken_over_if_asked() {
 
 #[test]
 fn a_clock_that_runs_backwards_ends_no_connection() {
-    let mut peers = Peers::ipv4();
+    let mut peers = Peers::of(TcpFrame::ipv4());
     let mut shots = by_seconds(open(&mut peers));
     shots.push(shot(0, &peers.forth("PA", b"late")));
     let path = file("merged.pcap", &usual(&shots));
