@@ -8,9 +8,15 @@
 
 #[path = "../captures/mod.rs"]
 mod captures;
+mod conversations;
 mod egress;
 mod mutated;
 mod replays;
+mod scenarios;
+#[path = "../../../tcpguard-common/tests/scenarios/mod.rs"]
+#[expect(dead_code, reason = "the tests of the core read other texts too")]
+mod script;
+mod untouched;
 #[path = "../../../tcpguard-common/tests/vectors/mod.rs"]
 mod vectors;
 
@@ -19,7 +25,7 @@ use std::{fs, os::unix::fs::MetadataExt as _};
 use aya::programs::{SchedClassifier, Xdp};
 use tcpguard::{
     engine::{
-        Engine, FIRST_BUFFER, Frame,
+        Engine, FIRST_BUFFER, Frame, Rules,
         host::HostEngine,
         kernel::{KernelEngine, LONGEST},
     },
@@ -27,7 +33,7 @@ use tcpguard::{
 };
 use tcpguard_common::{
     abi::{self, Adjudication, Config, Interface, MAX_INTERFACES, Transcript},
-    counters::Counters,
+    counters::{Counters, Events},
     craft::{Extension, TcpFrame},
     flags::TcpFlags,
     parse::Link,
@@ -38,18 +44,23 @@ use tcpguard_common::{
 
 use self::vectors::Vector;
 
-/// Both engines under one policy.
+/// Both engines under the same rules.
 struct Engines {
     host: HostEngine,
     kernel: KernelEngine,
 }
 
 impl Engines {
+    /// Of what stands in a segment alone.
     fn new(policy: Policy) -> Self {
+        Self::under(Rules::stateless(policy))
+    }
+
+    fn under(rules: Rules) -> Self {
         require_root();
         Self {
-            host: HostEngine::new(policy),
-            kernel: KernelEngine::new(policy),
+            host: HostEngine::new(rules),
+            kernel: KernelEngine::new(rules),
         }
     }
 
@@ -78,6 +89,15 @@ impl Engines {
             .counters()
             .expect("the maps of a loaded program can be read");
         assert_same_counters(&kernel, &host);
+        host
+    }
+
+    /// What both say has happened to connections.
+    fn events(&self) -> Events {
+        let host = self.host.events().expect("the host engine does not fail");
+        let kernel = self.kernel.events();
+        let kernel = kernel.expect("the maps of a loaded program can be read");
+        assert_eq!(kernel, host, "events of kernel and host");
         host
     }
 }
@@ -115,6 +135,7 @@ fn expected(vector: &Vector, policy: &Policy) -> Adjudication {
             seq: segment.seq,
             ack: segment.ack,
             payload_len: segment.payload_len,
+            ruling: 0,
         },
     }
 }
