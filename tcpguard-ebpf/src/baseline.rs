@@ -1,13 +1,35 @@
 //! What the benchmark measures the guard against. Never attached to anything.
 #![no_std]
 #![no_main]
-#![feature(asm_experimental_arch)]
+#![feature(asm_experimental_arch, core_intrinsics)]
+#![expect(
+    internal_features,
+    reason = "the target has no other atomic operations"
+)]
 #![expect(
     clippy::cast_possible_truncation,
     clippy::inline_always,
     clippy::needless_pass_by_value,
     reason = "as in the guard"
 )]
+#![expect(
+    dead_code,
+    reason = "of the guard's modules the hook of what leaves is missing"
+)]
+
+mod config;
+mod flow;
+mod guard;
+mod hash;
+mod maps;
+mod options;
+mod packet;
+mod parsed;
+mod report;
+mod shuffle;
+mod table;
+mod transcript;
+mod witness;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use tcpguard_common::{
@@ -15,9 +37,7 @@ use tcpguard_common::{
     segment::Segment,
 };
 
-#[path = "packet.rs"]
-#[expect(dead_code, reason = "the baseline needs a part of it")]
-mod packet;
+use crate::{guard::guard, shuffle::shuffle};
 
 /// Drops without a look: what the loop around a program costs.
 #[xdp(frags)]
@@ -39,6 +59,39 @@ fn parse_drop(ctx: XdpContext) -> u32 {
         return xdp_action::XDP_ABORTED;
     }
     xdp_action::XDP_DROP
+}
+
+/// One lookup and update in the kernel's hash map.
+#[xdp(frags)]
+fn hash(ctx: XdpContext) -> u32 {
+    hash::remember(&ctx);
+    xdp_action::XDP_PASS
+}
+
+/// What it costs to make another connection's frame of the last one.
+#[xdp(frags)]
+fn shuffled(ctx: XdpContext) -> u32 {
+    shuffle(&ctx);
+    xdp_action::XDP_PASS
+}
+
+/// The hash map with another connection each time.
+#[xdp(frags)]
+fn shuffled_hash(ctx: XdpContext) -> u32 {
+    shuffle(&ctx);
+    hash::remember(&ctx);
+    xdp_action::XDP_PASS
+}
+
+/// The guard with another connection each time.
+#[xdp(frags)]
+fn shuffled_guard(ctx: XdpContext) -> u32 {
+    shuffle(&ctx);
+    if guard(&ctx).is_drop() {
+        xdp_action::XDP_DROP
+    } else {
+        xdp_action::XDP_PASS
+    }
 }
 
 #[cfg(not(test))]

@@ -1,0 +1,53 @@
+//! Nanoseconds a packet through `BPF_PROG_TEST_RUN`, beside programs that do next to nothing and
+//! beside a tracker in the kernel's hash map that does no more than it must.
+//!
+//! All paths of a stage take turns in every round, and each is compared with the others of its own
+//! round, so that the drift of a shared machine cancels out.
+//! `cargo xtask bench [-- --rounds N --json]`.
+
+mod cost;
+mod objects;
+mod path;
+mod report;
+mod shuffle;
+mod stages;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// Nanoseconds a packet of each path, in one run on this machine.
+#[derive(Parser)]
+struct Args {
+    /// Rounds; in each, every path runs once.
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(7..=100))]
+    rounds: u32,
+    /// Packets a path and round.
+    #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+    packets: u32,
+    /// One JSON object instead of the tables.
+    #[arg(long)]
+    json: bool,
+    /// Only the stages whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// What `cargo bench` says to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let mut stages = Vec::new();
+    for stage in stages::ALL {
+        if stage.name.contains(&args.only) {
+            stages.push((stage.name, (stage.run)(&args)?));
+        }
+    }
+    let costs = cost::measure()?;
+    if args.json {
+        report::json(&stages, &costs, &args);
+    } else {
+        report::text(&stages, &costs, &args);
+    }
+    Ok(())
+}

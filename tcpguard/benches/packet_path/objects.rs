@@ -1,0 +1,92 @@
+//! The programs that are measured, loaded.
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, PerCpuArray},
+    programs::Xdp,
+};
+use tcpguard::{
+    clock,
+    object::{self, Log},
+};
+use tcpguard_common::{
+    abi::{self, Config},
+    conn::state::State,
+    counters::Events,
+    table,
+};
+
+use crate::shuffle::Shuffle;
+
+static BASELINE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/baseline.bpf.o"));
+
+/// A guard that tracks so many connections of IPv4 and of IPv6.
+pub(crate) fn tracking([ipv4, ipv6]: [u32; 2]) -> Config {
+    Config {
+        tracking: 1,
+        sets: [table::sets_for(ipv4), table::sets_for(ipv6)],
+        per_jiffy: clock::per_jiffy(),
+        seed: [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210],
+        ..Config::DEFAULT
+    }
+}
+
+/// The guard as it is shipped.
+pub(crate) fn guard(config: &Config) -> Result<Ebpf> {
+    let mut object = object::open(config, Log::Off).context("failed to open the guard")?;
+    load(&mut object)?;
+    Ok(object)
+}
+
+/// What it is measured against, with room for `connections` in the hash maps.
+pub(crate) fn baseline(config: &Config, connections: [u32; 2]) -> Result<Ebpf> {
+    let mut object = open_baseline(config, connections)?;
+    load(&mut object)?;
+    Ok(object)
+}
+
+/// Its maps alone.
+pub(crate) fn open_baseline(config: &Config, [ipv4, ipv6]: [u32; 2]) -> Result<Ebpf> {
+    EbpfLoader::new()
+        .btf(None)
+        .override_global(abi::CONFIG, config, true)
+        .map_max_entries(abi::FLOWS4, config.sets[0])
+        .map_max_entries(abi::FLOWS6, config.sets[1])
+        .map_max_entries("HASH4", ipv4)
+        .map_max_entries("HASH6", ipv6)
+        .load(BASELINE)
+        .context("failed to open the baseline")
+}
+
+fn load(object: &mut Ebpf) -> Result<()> {
+    for (name, program) in object.programs_mut() {
+        if let Ok(program) = TryInto::<&mut Xdp>::try_into(program) {
+            program
+                .load()
+                .with_context(|| format!("failed to load {name}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells the shuffling programs which connections come next.
+pub(crate) fn set_shuffle(object: &mut Ebpf, shuffle: Shuffle) -> Result<()> {
+    let map = object
+        .map_mut("SHUFFLE")
+        .context("the baseline shuffles no more")?;
+    let mut map: Array<_, [u64; 6]> = map.try_into()?;
+    map.set(0, shuffle.words(), 0)
+        .context("failed to set what comes next")
+}
+
+/// How often a connection was established, by the guard in this object.
+pub(crate) fn established(object: &Ebpf) -> Result<u64> {
+    let map = object.map(abi::EVENTS).context("no map of events")?;
+    let map: PerCpuArray<_, Events> = map.try_into()?;
+    let values = map.get(&0, 0).context("failed to read the events")?;
+    let transition = |events: &Events| {
+        events.transitions[State::SynReceived as usize][State::Established as usize]
+    };
+    Ok(values.iter().map(transition).sum())
+}

@@ -1,0 +1,161 @@
+//! The result, as tables or as one JSON object.
+
+use serde_json::{Value, json};
+
+use crate::{Args, cost::Cost, path::Path};
+
+/// What is known of one path.
+struct Row<'a> {
+    name: &'a str,
+    nanos: f64,
+    /// Against the bare drop.
+    bare: f64,
+    /// Against the hash map on the same frames.
+    hash: Option<f64>,
+    /// Without what both pay for another frame each time.
+    net: Option<f64>,
+    /// Against the hash map, both without that.
+    net_hash: Option<f64>,
+}
+
+impl<'a> Row<'a> {
+    fn of(path: &'a Path, stage: &[Path]) -> Self {
+        let shuffled = path.rivals.shuffled.map(|at| &stage[at].nanos);
+        let hash = path.rivals.hash.map(|at| &stage[at].nanos);
+        let net = shuffled.map(|shuffled| less(&path.nanos, shuffled));
+        let net_hash = shuffled
+            .zip(hash)
+            .map(|(shuffled, hash)| less(hash, shuffled));
+        Self {
+            name: &path.name,
+            nanos: median(path.nanos.iter().copied()),
+            bare: ratio(&path.nanos, &stage[path.rivals.bare].nanos),
+            hash: hash.map(|hash| ratio(&path.nanos, hash)),
+            net_hash: net
+                .as_ref()
+                .zip(net_hash.as_ref())
+                .map(|(own, hash)| ratio(own, hash)),
+            net: net.map(median),
+        }
+    }
+}
+
+fn less(values: &[f64], of_each: &[f64]) -> Vec<f64> {
+    values.iter().zip(of_each).map(|(a, b)| a - b).collect()
+}
+
+/// Of each round, then the median.
+fn ratio(values: &[f64], to: &[f64]) -> f64 {
+    median(values.iter().zip(to).map(|(own, other)| own / other))
+}
+
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Handshakes that one CPU follows in a second, by family.
+fn handshakes(stages: &[(&'static str, Vec<Path>)]) -> Vec<(&'static str, f64)> {
+    const SEGMENTS: [&str; 3] = ["SYN, new", "SYN+ACK", "handshake's ACK"];
+    let paths = || {
+        stages
+            .iter()
+            .flat_map(|(_, paths)| paths.iter().map(move |path| (path, paths)))
+    };
+    ["IPv4", "IPv6"]
+        .into_iter()
+        .filter_map(|family| {
+            let nanos: Vec<f64> = SEGMENTS
+                .iter()
+                .filter_map(|segment| {
+                    let name = format!("guard, {segment}, {family}");
+                    let (path, stage) = paths().find(|(path, _)| path.name == name)?;
+                    Row::of(path, stage).net
+                })
+                .collect();
+            (nanos.len() == SEGMENTS.len()).then(|| (family, 1e9 / nanos.iter().sum::<f64>()))
+        })
+        .collect()
+}
+
+pub(crate) fn json(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &Args) {
+    let row = |path: &Path, stage: &[Path]| {
+        let row = Row::of(path, stage);
+        json!({"path": row.name, "ns": round(row.nanos), "x_bare_drop": round(row.bare),
+               "x_hash": row.hash.map(round), "net_ns": row.net.map(round),
+               "net_x_hash": row.net_hash.map(round)})
+    };
+    let stages_json: Vec<Value> = stages
+        .iter()
+        .map(|(name, paths)| {
+            let rows: Vec<Value> = named(paths).map(|path| row(path, paths)).collect();
+            json!({"stage": name, "paths": rows})
+        })
+        .collect();
+    let costs: Vec<Value> = costs
+        .iter()
+        .map(|cost| json!({"cost": cost.name, "unit": cost.unit, "amount": round(cost.amount)}))
+        .collect();
+    let handshakes: Vec<Value> = handshakes(stages)
+        .into_iter()
+        .map(|(family, rate)| json!({"family": family, "handshakes_a_second": rate.round()}))
+        .collect();
+    println!(
+        "{}",
+        json!({"rounds": args.rounds, "packets": args.packets, "stages": stages_json,
+               "handshakes": handshakes, "costs": costs})
+    );
+}
+
+fn named(paths: &[Path]) -> impl Iterator<Item = &Path> {
+    paths.iter().filter(|path| !path.name.is_empty())
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+pub(crate) fn text(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &Args) {
+    for (name, paths) in stages {
+        let has_rivals = paths.iter().any(|path| path.rivals.hash.is_some());
+        let has_net = paths.iter().any(|path| path.rivals.shuffled.is_some());
+        print!("{name:<44} {:>8} {:>7}", "ns", "x bare");
+        if has_rivals {
+            print!(" {:>7}", "x hash");
+        }
+        if has_net {
+            print!(" {:>8} {:>7}", "net ns", "x hash");
+        }
+        println!();
+        for path in named(paths) {
+            let row = Row::of(path, paths);
+            print!("{:<44} {:>8.1} {:>7.2}", row.name, row.nanos, row.bare);
+            if has_rivals {
+                print!(" {:>7}", figure(row.hash, 2));
+            }
+            if has_net {
+                print!(" {:>8} {:>7}", figure(row.net, 1), figure(row.net_hash, 2));
+            }
+            println!();
+        }
+        println!();
+    }
+    for (family, rate) in handshakes(stages) {
+        println!(
+            "{:<44} {rate:>8.0} a second and CPU",
+            format!("handshakes, {family}")
+        );
+    }
+    for Cost { name, unit, amount } in costs {
+        println!("{name:<44} {amount:>8.1} {unit}");
+    }
+    println!(
+        "medians of {} rounds, of {} packets a path; net: without making another frame each time",
+        args.rounds, args.packets
+    );
+}
+
+fn figure(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(String::new, |value| format!("{value:.decimals$}"))
+}

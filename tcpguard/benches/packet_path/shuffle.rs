@@ -1,0 +1,69 @@
+//! Which connections the frames of a run belong to.
+
+/// As `shuffle.rs` of the kernel crate reads it.
+#[derive(Clone, Copy)]
+pub(crate) struct Shuffle {
+    state: u64,
+    factor: u64,
+    step: u64,
+    mask: u64,
+    first: u64,
+    reply: u64,
+}
+
+impl Shuffle {
+    /// One of `flows` connections by chance, `flows` a power of two: a linear congruential generator
+    /// (Knuth's MMIX), of which the upper bits are used.
+    pub(crate) fn among(flows: u32) -> Self {
+        Self {
+            state: 1,
+            factor: 6_364_136_223_846_793_005,
+            step: 1_442_695_040_888_963_407,
+            mask: u64::from(flows) - 1,
+            first: 0,
+            reply: 0,
+        }
+    }
+
+    /// One connection after the other, beginning with number `first`.
+    pub(crate) fn from(first: u32) -> Self {
+        Self {
+            state: u64::MAX << 32,
+            factor: 1,
+            step: 1 << 32,
+            mask: 0x00ff_ffff,
+            first: first.into(),
+            reply: 0,
+        }
+    }
+
+    /// Each of `flows` connections once, `flows` a power of two, in an order that no memory is laid
+    /// out in: a generator of full period, in the upper half of the state.
+    pub(crate) fn each(first: u32, flows: u32) -> Self {
+        Self {
+            state: 0,
+            factor: 1_664_525,
+            step: 1_013_904_223 << 32,
+            mask: u64::from(flows) - 1,
+            ..Self::from(first)
+        }
+    }
+
+    /// The same connections, the other way.
+    pub(crate) fn back(self) -> Self {
+        Self { reply: 1, ..self }
+    }
+
+    /// As they lie in the map.
+    pub(crate) fn words(self) -> [u64; 6] {
+        let Self {
+            state,
+            factor,
+            step,
+            mask,
+            first,
+            reply,
+        } = self;
+        [state, factor, step, mask, first, reply]
+    }
+}
