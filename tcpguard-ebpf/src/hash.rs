@@ -24,7 +24,7 @@ static HASH6: HashMap<FlowKey6, Conn, 1> = HashMap::new();
 pub(crate) fn remember(ctx: &impl Buffer) {
     let mut segment = Segment::EMPTY;
     let parsed = parse_plain(&mut Packet::first_buffer(ctx), Link::Ethernet, &mut segment);
-    if parsed.is_err() {
+    if !parsed {
         return;
     }
     let ports = (segment.source_port, segment.destination_port);
