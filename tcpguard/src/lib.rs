@@ -5,6 +5,7 @@ pub mod clock;
 pub mod enforce;
 pub mod engine;
 pub mod explain;
+pub mod flows;
 pub mod guard;
 mod log;
 mod netlink;

@@ -15,8 +15,8 @@ use crate::{
     object::Log,
     preflight,
     sample::{Egress, Ingress},
-    tracking::Tracking,
-    watch,
+    tracking::{self, Plan, Tracking},
+    watch::{self, number},
 };
 
 /// Guards until it is told to stop.
@@ -42,6 +42,7 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
         for attached in guard.attached() {
             let _ = writeln!(io::stderr(), "{}", announcement(attached));
         }
+        let _ = writeln!(io::stderr(), "{}", tracked(guard.plan()));
         if options.log == Log::Debug {
             log::follow(guard.ebpf())?;
         }
@@ -78,11 +79,55 @@ fn announcement(attached: &Attached) -> String {
     format!("guarding {name}: {ingress}; {egress}")
 }
 
+/// What is remembered, in how much memory, and what is not to be expected of it.
+fn tracked(plan: &Plan) -> String {
+    let mebibytes = tracking::octets(plan.connections).div_ceil(1 << 20);
+    let mut text = format!(
+        "tracking up to {0} connections of IPv4 and {0} of IPv6 in {1} MiB of kernel memory",
+        number::grouped(plan.connections.into()),
+        number::grouped(mebibytes),
+    );
+    if !plan.learning.is_zero() {
+        text += "; learning those that were there before for ";
+        text += &humantime::format_duration(plan.learning).to_string();
+    }
+    if plan.ingress_only {
+        text += "; only what arrives is seen";
+    }
+    text
+}
+
 /// Log lines would tear the live table: with them, lines are the default.
 fn output(chosen: OutputArgs, verbose: bool) -> OutputArgs {
     let none = !(chosen.json || chosen.plain || chosen.tui);
     OutputArgs {
         plain: chosen.plain || (none && verbose),
         ..chosen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_tracked_is_told_with_its_memory_and_its_limits() {
+        let host = Plan {
+            connections: 1 << 18,
+            learning: Duration::ZERO,
+            ingress_only: false,
+        };
+        let plain = "tracking up to 262 144 connections of IPv4 and 262 144 of IPv6 in 63 MiB of \
+                     kernel memory";
+        assert_eq!(tracked(&host), plain);
+        let mirror = Plan {
+            learning: Duration::from_secs(60),
+            ingress_only: true,
+            ..host
+        };
+        let more = "; learning those that were there before for 1m; only what arrives is seen";
+        assert_eq!(tracked(&mirror), format!("{plain}{more}"));
     }
 }

@@ -2,7 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use tcpguard_common::{abi::HOOKS, counters::Counters};
+use tcpguard_common::{
+    abi::HOOKS,
+    counters::{Counters, Events},
+};
+
+use crate::flows::Tables;
 
 /// Everything that a guard has counted since it was attached.
 #[derive(Clone, Debug)]
@@ -15,6 +20,10 @@ pub struct Sample {
     pub enforcing: bool,
     /// The guarded interfaces, in the order in which they were named.
     pub interfaces: Vec<InterfaceSample>,
+    /// What happened to connections, summed over CPUs.
+    pub events: Events,
+    /// What the flow tables held when they were last counted, which may be a while ago.
+    pub tables: Tables,
 }
 
 /// What was counted at one interface.

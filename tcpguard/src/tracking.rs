@@ -30,28 +30,45 @@ const LEARN: Duration = Duration::from_mins(1);
 const PART_OF_MEMORY: u64 = 256;
 
 impl Tracking {
-    /// Connections of each version of IP that the table has room for.
-    pub fn connections(&self) -> Result<u32> {
-        Ok(match self.max_conns {
-            Some(connections) => connections,
-            None => suited_to(memory()?),
+    /// What that comes to on this host. `bridges` tells whether a guarded interface is a port of a
+    /// bridge.
+    pub fn plan(&self, bridges: bool) -> Result<Plan> {
+        Ok(Plan {
+            connections: match self.max_conns {
+                Some(connections) => connections,
+                None => suited_to(memory()?),
+            },
+            learning: match self.learn {
+                Some(time) => time,
+                // Of what goes through, to whomever, no socket here can tell.
+                None if bridges || forwards() => LEARN,
+                None => Duration::ZERO,
+            },
+            ingress_only: self.ingress_only,
         })
     }
+}
 
-    /// The constants that follow. `bridges` tells whether a guarded interface is a port of a bridge.
-    pub fn apply(&self, config: Config, bridges: bool) -> Result<Config> {
-        let sets = sets_for(self.connections()?);
-        let learn = match self.learn {
-            Some(time) => time,
-            // Of what goes through, to whomever, no socket here can tell.
-            None if bridges || forwards() => LEARN,
-            None => Duration::ZERO,
-        };
+/// How connections are tracked.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Connections of each version of IP that there is room for.
+    pub connections: u32,
+    /// How long connections are taken over that were there before.
+    pub learning: Duration,
+    /// Whether what leaves is never seen.
+    pub ingress_only: bool,
+}
+
+impl Plan {
+    /// The constants that follow.
+    pub fn apply(&self, config: Config) -> Result<Config> {
+        let sets = sets_for(self.connections);
         Ok(Config {
             tracking: 1,
             voice: if self.ingress_only { VOICE_LONE } else { 0 },
             learn_from: clock::now(),
-            learn_for: clock::ticks(learn),
+            learn_for: clock::ticks(self.learning),
             sets: [sets, sets],
             per_jiffy: clock::per_jiffy(),
             seed: seed()?,

@@ -24,6 +24,7 @@ use crate::{
     netlink::{self, Interface},
     object::{self, Log},
     sample::{Egress, Ingress},
+    tracking::Plan,
 };
 
 /// An interface that is to be guarded, and what its frames begin with.
@@ -33,20 +34,20 @@ struct Target {
 }
 
 /// Opens the object for the named interfaces, loads it and attaches it to each.
-pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>), AttachError> {
+pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>, Plan), AttachError> {
     let targets = targets(&options.interfaces)?;
     let bridges = targets.iter().any(|target| target.interface.has_controller);
-    let config = options
-        .tracking
-        .apply(config(options, &targets), bridges)
-        .map_err(AttachError::Tracking)?;
+    let plan = options.tracking.plan(bridges);
+    let plan = plan.map_err(AttachError::Tracking)?;
+    let config = plan.apply(config(options, &targets));
+    let config = config.map_err(AttachError::Tracking)?;
     let mut ebpf = object::open(&config, options.log)?;
     load(&mut ebpf)?;
     let attached = targets
         .iter()
         .map(|target| attach_to(&mut ebpf, &target.interface, options))
         .collect::<Result<_, _>>()?;
-    Ok((ebpf, attached))
+    Ok((ebpf, attached, plan))
 }
 
 /// Finds the interfaces, and refuses those that cannot be guarded before anything is loaded.

@@ -9,20 +9,25 @@ mod error;
 
 use std::time::{Instant, SystemTime};
 
-use anyhow::{Context as _, Result};
-use aya::{Ebpf, maps::PerCpuArray, programs::links::FdLink};
+use anyhow::{Context as _, Result, bail};
+use aya::{
+    Ebpf,
+    maps::{Map, MapData, PerCpuArray},
+    programs::links::FdLink,
+};
 use tcpguard_common::{
     abi::{self, Hook, counter_index},
-    counters::Counters,
+    counters::{Counters, Events},
     policy::{Policy, ReasonSet},
 };
 
 pub use self::error::AttachError;
 use crate::{
     cli::Mode,
+    flows::{Census, Flows},
     object::Log,
     sample::{Egress, Ingress, InterfaceSample, Sample},
-    tracking::Tracking,
+    tracking::{Plan, Tracking},
 };
 
 /// How to guard.
@@ -44,6 +49,8 @@ pub struct Options {
 pub struct Guard {
     ebpf: Ebpf,
     attached: Vec<Attached>,
+    plan: Plan,
+    census: Census,
     since: Instant,
     enforcing: bool,
 }
@@ -64,11 +71,14 @@ pub struct Attached {
 impl Guard {
     /// Loads the programs and attaches them. If that fails anywhere, nothing stays attached.
     pub fn attach(options: &Options) -> Result<Self, AttachError> {
-        let (ebpf, attached) = attach::attach(options)?;
+        let (ebpf, attached, plan) = attach::attach(options)?;
+        let census = census(&ebpf, &plan).map_err(AttachError::Tracking)?;
         let enforcing = options.policy.drop != ReasonSet::EMPTY;
         Ok(Self {
             ebpf,
             attached,
+            plan,
+            census,
             since: Instant::now(),
             enforcing,
         })
@@ -80,13 +90,31 @@ impl Guard {
         &self.attached
     }
 
+    /// How connections are tracked.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// The maps and programs, for the log.
     pub fn ebpf(&mut self) -> &mut Ebpf {
         &mut self.ebpf
     }
 
-    /// Reads all counters.
-    pub fn sample(&self) -> Result<Sample> {
+    /// Reads all counters, and counts connections if it is time.
+    pub fn sample(&mut self) -> Result<Sample> {
+        let tables = self.census.tables();
+        Ok(Sample {
+            taken: SystemTime::now(),
+            uptime: self.since.elapsed(),
+            enforcing: self.enforcing,
+            interfaces: self.interfaces()?,
+            events: self.events()?,
+            tables,
+        })
+    }
+
+    fn interfaces(&self) -> Result<Vec<InterfaceSample>> {
         let map = self
             .ebpf
             .map(abi::COUNTERS)
@@ -104,8 +132,7 @@ impl Guard {
             }
             Ok(sum)
         };
-        let interfaces = self
-            .attached
+        self.attached
             .iter()
             .enumerate()
             .map(|(slot, attached)| {
@@ -116,12 +143,30 @@ impl Guard {
                     counters: [read(slot, Hook::Ingress)?, read(slot, Hook::Egress)?],
                 })
             })
-            .collect::<Result<_>>()?;
-        Ok(Sample {
-            taken: SystemTime::now(),
-            uptime: self.since.elapsed(),
-            enforcing: self.enforcing,
-            interfaces,
-        })
+            .collect()
     }
+
+    fn events(&self) -> Result<Events> {
+        let map = self
+            .ebpf
+            .map(abi::EVENTS)
+            .context("the object has no events")?;
+        let map: PerCpuArray<_, Events> = map.try_into().context("the events have no CPUs")?;
+        let mut sum = Events::ZERO;
+        let cpus = map.get(&0, 0).context("failed to read the events")?;
+        cpus.iter().for_each(|cpu| sum.add(cpu));
+        Ok(sum)
+    }
+}
+
+fn census(ebpf: &Ebpf, plan: &Plan) -> Result<Census> {
+    let flows = Flows::new(table(ebpf, abi::FLOWS4)?, table(ebpf, abi::FLOWS6)?)?;
+    Ok(Census::new(flows, plan.connections))
+}
+
+fn table<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a MapData> {
+    let Some(Map::Array(data)) = ebpf.map(name) else {
+        bail!("the object has no table {name}");
+    };
+    Ok(data)
 }

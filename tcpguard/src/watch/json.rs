@@ -1,20 +1,25 @@
 //! A sample as one JSON object on one line: a contract that scripts rely on.
 //!
 //! Keys and their order are fixed, every known name is always there, and numbers are totals since
-//! the guard was attached, over all interfaces and both hooks. What is yet to be tracked is zero.
+//! the guard was attached, over all interfaces and both hooks. Only `states` and `tables` tell what is
+//! there now, or was when connections were last counted.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 use tcpguard_common::{
     conn::state::State,
-    counters::{Counters, Tally},
+    counters::{Counters, Events, Tally},
     flags::TcpFlags,
     reason::Reason,
     verdict::{Bypass, Verdict, VerdictKind},
 };
 
-use crate::sample::{InterfaceSample, Sample};
+use super::turnover::transitions;
+use crate::{
+    flows::Tables as Flows,
+    sample::{InterfaceSample, Sample},
+};
 
 /// The object, without the line's end.
 pub(super) fn line(sample: &Sample) -> serde_json::Result<String> {
@@ -29,7 +34,7 @@ struct Object<'a> {
     mode: &'static str,
     interfaces: Vec<Interface<'a>>,
     states: Map<&'static str, u64>,
-    transitions: Map<&'static str, u64>,
+    transitions: Map<String, u64>,
     verdicts: Map<&'static str, Volume>,
     reasons: Map<&'static str, Objections>,
     flags: Map<String, u64>,
@@ -52,8 +57,10 @@ impl<'a> Object<'a> {
                 "observe"
             },
             interfaces: sample.interfaces.iter().map(Interface::new).collect(),
-            states: State::ALL.map(|state| (state.as_str(), 0)).into(),
-            transitions: Map(Vec::new()),
+            states: State::ALL
+                .map(|state| (state.as_str(), sample.tables.in_state(state)))
+                .into(),
+            transitions: changes(&sample.events),
             verdicts: VerdictKind::ALL
                 .map(|kind| (kind.as_str(), Volume::from(total.total(kind))))
                 .into(),
@@ -71,9 +78,9 @@ impl<'a> Object<'a> {
                 })
                 .into(),
             flags: flags(&total),
-            tables: Tables::default(),
-            adopted: 0,
-            resync: 0,
+            tables: Tables::new(&sample.tables, &sample.events),
+            adopted: sample.events.adopted,
+            resync: sample.events.resync,
             bypass: Bypass::ALL
                 .map(|cause| (cause.as_str(), packets(Verdict::bypass(cause))))
                 .into(),
@@ -84,6 +91,16 @@ impl<'a> Object<'a> {
 /// To the millisecond: more digits would only say how long it took to read.
 fn seconds(time: Duration) -> f64 {
     Duration::new(time.as_secs(), time.subsec_millis() * 1_000_000).as_secs_f64()
+}
+
+/// Those that happened. Of a connection that began there is no state before: `->SYN-SENT`.
+fn changes(events: &Events) -> Map<String, u64> {
+    let name = |state: Option<State>| state.map_or("-", State::as_str);
+    let changes = transitions(events).map(|it| {
+        let change = format!("{}>{}", name(it.before), name(it.after));
+        (change, it.count)
+    });
+    Map(changes.collect())
 }
 
 /// The nine legal sets, and every other set that was seen, by their bits.
@@ -137,19 +154,37 @@ struct Objections {
     would_drop: u64,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Tables {
     half_open: HalfOpen,
     conns: Connections,
 }
 
-#[derive(Default, Serialize)]
+impl Tables {
+    /// Half-open connections live in the same tables, so all numbers are those of both together.
+    fn new(tables: &Flows, events: &Events) -> Self {
+        let max = tables.max();
+        Self {
+            half_open: HalfOpen {
+                entries: tables.half_open(),
+                max,
+            },
+            conns: Connections {
+                entries: tables.entries(),
+                max,
+                full: events.table_full,
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
 struct HalfOpen {
     entries: u64,
     max: u64,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Connections {
     entries: u64,
     max: u64,
@@ -180,8 +215,11 @@ mod tests {
         r#"{"ts":1763812984.25,"uptime_s":125.007,"mode":"enforce","#,
         r#""interfaces":[{"name":"eth0","ingress":"native","egress":"tcx"},"#,
         r#"{"name":"lo","ingress":"generic","egress":"none"}],"#,
-        r#""states":{"SYN-SENT":0,"SYN-SENT2":0,"SYN-RECEIVED":0,"ESTABLISHED":0,"FIN-WAIT":0,"#,
-        r#""CLOSE-WAIT":0,"LAST-ACK":0,"TIME-WAIT":0,"CLOSED":0},"transitions":{},"#,
+        r#""states":{"SYN-SENT":12,"SYN-SENT2":0,"SYN-RECEIVED":3,"ESTABLISHED":1108,"#,
+        r#""FIN-WAIT":4,"CLOSE-WAIT":2,"LAST-ACK":3,"TIME-WAIT":64,"CLOSED":0},"#,
+        r#""transitions":{"->SYN-SENT":1200,"->ESTABLISHED":3,"SYN-SENT>SYN-RECEIVED":1180,"#,
+        r#""SYN-RECEIVED>ESTABLISHED":1177,"ESTABLISHED>FIN-WAIT":80,"ESTABLISHED>CLOSED":2,"#,
+        r#""FIN-WAIT>CLOSE-WAIT":75,"CLOSE-WAIT>LAST-ACK":73,"LAST-ACK>TIME-WAIT":70},"#,
         r#""verdicts":{"accept":{"packets":12354678,"bytes":10987654321},"#,
         r#""ignore":{"packets":0,"bytes":0},"drop":{"packets":38643,"bytes":2325420},"#,
         r#""bypass":{"packets":4365,"bytes":522180},"would_drop":{"packets":3,"bytes":180}},"#,
@@ -212,8 +250,8 @@ mod tests {
         r#""cookie-invalid":{"dropped":0,"would_drop":0}},"#,
         r#""flags":{"-":34567,"S":1200,"FS":12,"R":0,"A":0,"FA":0,"SA":1180,"RA":0,"#,
         r#""PA":11000000,"SU":0,"FPU":4064,"AU":0,"FAU":0,"SEC":800},"#,
-        r#""tables":{"half_open":{"entries":0,"max":0},"conns":{"entries":0,"max":0,"full":0}},"#,
-        r#""adopted":0,"resync":0,"#,
+        r#""tables":{"half_open":{"entries":15,"max":524288},"#,
+        r#""conns":{"entries":1196,"max":524288,"full":0}},"adopted":3,"resync":0,"#,
         r#""bypass":{"not-ip":42,"not-tcp":4321,"fragment":2,"vlan-depth":0,"#,
         r#""extension-chain":0,"unreadable":0}}"#,
     );

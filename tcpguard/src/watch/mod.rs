@@ -23,15 +23,17 @@ mod plain;
 mod summary;
 mod view;
 
+mod census;
 mod tables;
 
 mod grid;
-mod number;
+pub(crate) mod number;
 mod objection;
 mod reading;
 #[cfg(test)]
 mod specimen;
 mod tone;
+mod turnover;
 
 use std::{future::Future, io::IsTerminal as _, time::Duration};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::reading::Rate;
 
 /// All digits, in groups of three: `1 234 567`.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -81,7 +81,7 @@ pub(super) fn share(part: u64, whole: u64) -> String {
 
 /// Time since the guard was attached: `2m 05s`. The smaller unit has two digits, so that the text
 /// keeps its width.
-pub(super) fn uptime(time: Duration) -> String {
+pub(crate) fn uptime(time: Duration) -> String {
     let seconds = time.as_secs();
     let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
     let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);

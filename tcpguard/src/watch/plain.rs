@@ -8,6 +8,7 @@ use super::{
     VERSION, number,
     objection::{Objection, objections},
     reading::{Pace, Rate, Reading, passed},
+    turnover::{ended, opened},
 };
 use crate::sample::{Egress, InterfaceSample, Sample};
 
@@ -57,7 +58,35 @@ pub(super) fn line(reading: &Reading) -> String {
             per_second(would_drop)
         );
     }
+    line.push_str(&connections(reading));
     line
+}
+
+/// How many connections there are, and what happened to them in the interval.
+fn connections(reading: &Reading) -> String {
+    let tables = &reading.sample.tables;
+    let mut text = format!(
+        "  conns {:>RATE$}  new {:>RATE$}  ended {:>RATE$}",
+        number::grouped(tables.entries()),
+        each_second(reading.growth(opened)),
+        each_second(reading.growth(ended)),
+    );
+    if tables.fuller() > 0 {
+        let share = number::share(tables.fuller(), tables.limit.into());
+        // A String takes everything.
+        let _ = write!(text, "  table {share}");
+    }
+    let troubles = [
+        ("adopted", reading.growth(|events| events.adopted)),
+        ("resync", reading.growth(|events| events.resync)),
+        ("table-full", reading.growth(|events| events.table_full)),
+    ];
+    for (name, rate) in troubles {
+        if rate > Rate::Zero {
+            let _ = write!(text, "  {name} {}", each_second(rate));
+        }
+    }
+    text
 }
 
 fn place(interface: &InterfaceSample) -> String {
@@ -81,7 +110,11 @@ fn names(interfaces: &[InterfaceSample]) -> String {
 }
 
 fn per_second(pace: Pace) -> String {
-    format!("{}/s", number::rate(pace.packets, usize::MAX))
+    each_second(pace.packets)
+}
+
+fn each_second(rate: Rate) -> String {
+    format!("{}/s", number::rate(rate, usize::MAX))
 }
 
 /// The reasons of what happened in this interval: ` (flags-null 30/s, flags-xmas 4/s)`.
@@ -129,7 +162,8 @@ mod tests {
         assert_eq!(
             line(&specimen::reading()),
             "12:03:04Z +2m 05s eth0+lo  in  1 241/s  out    980/s  pass  2 187/s  drop     34/s \
-             (flags-null 30/s, flags-xmas 4/s)"
+             (flags-null 30/s, flags-xmas 4/s)  conns    1 196  new     12/s  ended     10/s  \
+             table 0.5 %"
         );
     }
 
@@ -138,8 +172,23 @@ mod tests {
         let reading = Reading::first(specimen::empty(&["a", "b", "c"]));
         assert_eq!(
             line(&reading),
-            "12:03:04Z +0s 3 interfaces  in      0/s  out      0/s  pass      0/s  drop      0/s"
+            "12:03:04Z +0s 3 interfaces  in      0/s  out      0/s  pass      0/s  drop      0/s  \
+             conns        0  new      0/s  ended      0/s"
         );
+    }
+
+    #[test]
+    fn what_the_tracker_was_not_sure_of_is_told_when_it_happens() {
+        let mut reading = Reading::first(specimen::empty(&["eth0"]));
+        let mut sample = specimen::empty(&["eth0"]);
+        sample.uptime = Duration::from_secs(2);
+        sample.events.adopted = 8;
+        sample.events.table_full = 2;
+        reading.advance(sample.clone());
+        let told = line(&reading);
+        assert!(told.ends_with("  adopted 4/s  table-full 1/s"), "{told}");
+        reading.advance(sample);
+        assert!(!line(&reading).contains("adopted"), "not in this interval");
     }
 
     #[test]
@@ -157,7 +206,7 @@ mod tests {
             line(&reading),
             "12:03:04Z +1s eth0  in     28/s  out      0/s  pass     28/s  drop      0/s  \
              would drop     28/s (flags-syn-fin 7/s, flags-null 6/s, port-zero 5/s, \
-             tiny-fragment 4/s, bad-length 3/s, 2 more)"
+             tiny-fragment 4/s, bad-length 3/s, 2 more)  conns        0  new      0/s  ended      0/s"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tcpguard_common::{
     abi::{HOOKS, Hook},
-    counters::{Counters, Tally},
+    counters::{Counters, Events, Tally},
     verdict::{Verdict, VerdictKind},
 };
 
@@ -46,6 +46,11 @@ impl Reading {
     pub(super) fn overall(&self, measure: impl Fn(&Counters) -> Tally) -> Pace {
         self.change
             .pace(measure(&self.total), measure(&self.change.total))
+    }
+
+    /// How fast that grows which `measure` makes of what happened to connections.
+    pub(super) fn growth(&self, measure: impl Fn(&Events) -> u64) -> Rate {
+        Rate::new(measure(&self.change.events), self.change.elapsed)
     }
 
     /// What was seen at this hook of all interfaces together.
@@ -154,6 +159,7 @@ struct Change {
     elapsed: Duration,
     total: Box<Counters>,
     interfaces: Vec<[Counters; HOOKS]>,
+    events: Events,
 }
 
 impl Change {
@@ -181,6 +187,7 @@ impl Change {
             elapsed: later.uptime.saturating_sub(earlier.uptime),
             total,
             interfaces,
+            events: happened(&earlier.events, &later.events),
         }
     }
 
@@ -206,6 +213,18 @@ fn grown(before: &[Counters; HOOKS], after: &[Counters; HOOKS]) -> [Counters; HO
         }
     }
     grown
+}
+
+fn happened(before: &Events, after: &Events) -> Events {
+    let mut happened = *after;
+    let counts = happened.transitions.iter_mut().flatten();
+    for (count, before) in counts.zip(before.transitions.iter().flatten()) {
+        *count = count.saturating_sub(*before);
+    }
+    happened.adopted = happened.adopted.saturating_sub(before.adopted);
+    happened.resync = happened.resync.saturating_sub(before.resync);
+    happened.table_full = happened.table_full.saturating_sub(before.table_full);
+    happened
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tcpguard_common::{
     abi::{HOOKS, Hook},
-    counters::{Counters, Tally},
+    conn::state::State,
+    counters::{Counters, Events, Tally},
     flags::TcpFlags,
     reason::Reason,
     verdict::{Bypass, Verdict},
 };
 
 use super::reading::Reading;
+use crate::flows::Tables;
 use crate::sample::{Egress, Ingress, InterfaceSample, Sample};
 
 /// 2025-11-22 12:03:04.25 UTC.
@@ -29,6 +31,51 @@ pub(super) fn empty(interfaces: &[&str]) -> Sample {
         uptime: Duration::ZERO,
         enforcing: true,
         interfaces: interfaces.iter().map(interface).collect(),
+        events: Events::ZERO,
+        tables: Tables {
+            limit: 1 << 18,
+            ..Tables::default()
+        },
+    }
+}
+
+/// Counts changes of state; `None` is no connection.
+pub(super) fn happened(events: &mut Events, before: Option<State>, after: State, count: u64) {
+    let from = before.map_or(0, |state| state as usize);
+    events.transitions[from][after as usize] += count;
+}
+
+/// What the connections of a web server do.
+fn connections(sample: &mut Sample) {
+    use State::{CloseWait, Established, FinWait, LastAck, SynReceived, SynSent, TimeWait};
+
+    let happen = [
+        (None, SynSent, 1_200),
+        (None, Established, 3),
+        (Some(SynSent), SynReceived, 1_180),
+        (Some(SynReceived), Established, 1_177),
+        (Some(Established), FinWait, 80),
+        (Some(FinWait), CloseWait, 75),
+        (Some(CloseWait), LastAck, 73),
+        (Some(LastAck), TimeWait, 70),
+        (Some(Established), State::Closed, 2),
+    ];
+    for (before, after, count) in happen {
+        happened(&mut sample.events, before, after, count);
+    }
+    sample.events.adopted = 3;
+    let now = [
+        (0, SynSent, 12),
+        (0, SynReceived, 3),
+        (0, Established, 1_100),
+        (1, Established, 8),
+        (0, FinWait, 4),
+        (0, CloseWait, 2),
+        (1, LastAck, 3),
+        (0, TimeWait, 64),
+    ];
+    for (version, state, count) in now {
+        sample.tables.states[version][state as usize - 1] = count;
     }
 }
 
@@ -72,6 +119,7 @@ pub(super) fn sample() -> Sample {
     count(0, In, Verdict::bypass(Bypass::NotIp), 42, 2_520);
     count(0, In, Verdict::bypass(Bypass::NotTcp), 4_321, 519_360);
     count(0, In, Verdict::bypass(Bypass::Fragment), 2, 300);
+    connections(&mut sample);
     let seen = &mut sample.interfaces[0].counters[In as usize].flags;
     let (syn, fin, psh) = (TcpFlags::SYN, TcpFlags::FIN, TcpFlags::PSH);
     seen[0] = 34_567;
@@ -105,6 +153,12 @@ pub(super) fn reading() -> Reading {
     );
     less(Hook::Ingress, Verdict::dropped(Reason::FlagsXmas), 4, 240);
     less(Hook::Ingress, Verdict::bypass(Bypass::NotTcp), 3, 360);
+    let [opened, closed] = [
+        (0, State::SynSent),
+        (State::LastAck as usize, State::TimeWait),
+    ];
+    earlier.events.transitions[opened.0][opened.1 as usize] -= 12;
+    earlier.events.transitions[closed.0][closed.1 as usize] -= 10;
     let mut reading = Reading::first(earlier);
     reading.advance(later);
     reading

@@ -1,14 +1,15 @@
 //! What a guard did, told once at its end.
 
-use std::fmt::Write as _;
-
 use tcpguard_common::verdict::{Bypass, Verdict};
 
 use super::{
+    census,
+    grid::Grid,
     number,
     reading::Reading,
     tables::{self, Detail},
     tone::Palette,
+    turnover::{ended, opened},
 };
 
 /// Where no screen limits it: wide enough for every meaning.
@@ -16,27 +17,27 @@ pub(super) const WIDTH: usize = 140;
 
 /// Several lines, the last one ended: what was guarded for how long, then the tables of totals.
 pub(super) fn summary(reading: &Reading, width: usize) -> String {
-    let grids = [
-        Some(tables::interfaces(reading, Detail::SUMMARY)),
-        Some(tables::verdicts(reading, Detail::SUMMARY)),
-        tables::reasons(reading, Detail::SUMMARY),
+    let table = |grid: Grid| {
+        let lines = grid.lines(width, Palette::Plain);
+        let lines = lines
+            .iter()
+            .map(|line| line.to_string().trim_end().to_owned());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let sections = [
+        Some(title(reading)),
+        Some(table(tables::interfaces(reading, Detail::SUMMARY))),
+        Some(table(tables::verdicts(reading, Detail::SUMMARY))),
+        Some(tables::states(reading).map_or("No connection was seen.".into(), table)),
+        connections(reading),
+        Some(
+            tables::reasons(reading, Detail::SUMMARY)
+                .map_or("Nothing was objected to.".into(), table),
+        ),
+        bypasses(reading),
     ];
-    let mut text = format!("\n{}\n", title(reading));
-    for grid in grids {
-        text.push('\n');
-        let Some(grid) = grid else {
-            text.push_str("Nothing was objected to.\n");
-            continue;
-        };
-        for line in grid.lines(width, Palette::Plain) {
-            // A String takes everything.
-            let _ = writeln!(text, "{}", line.to_string().trim_end());
-        }
-    }
-    if let Some(bypasses) = bypasses(reading) {
-        let _ = write!(text, "\n{bypasses}\n");
-    }
-    text
+    let sections = sections.into_iter().flatten();
+    sections.map(|section| format!("\n{section}\n")).collect()
 }
 
 fn title(reading: &Reading) -> String {
@@ -52,6 +53,22 @@ fn title(reading: &Reading) -> String {
     } else {
         format!("tcpguard observed {names} for {uptime}; nothing was dropped")
     }
+}
+
+/// In one line: what came and went, and whether all of it was followed.
+fn connections(reading: &Reading) -> Option<String> {
+    let (tables, events) = (&reading.sample.tables, &reading.sample.events);
+    let counts = [opened(events), ended(events), tables.entries()];
+    let [new, ended, left] = counts.map(number::grouped);
+    let share = number::share(tables.fuller(), tables.limit.into());
+    let mut text =
+        format!("Connections: {new} new, {ended} ended, {left} left; the table is {share} full");
+    let trouble = census::trouble(events);
+    if !trouble.is_empty() {
+        text = format!("{text}; {trouble}");
+    }
+    let seen = counts.iter().any(|count| *count > 0) || !trouble.is_empty();
+    seen.then_some(text)
 }
 
 /// In one line, because there is seldom more to it than ARP and UDP.
@@ -83,6 +100,18 @@ drop                   38 643      0.3 %     2.33 M
 bypass                  4 365     <0.1 %      522 k
 would drop                  3     <0.1 %      180
 total              12 397 689      100 %     11.0 G
+
+State                       now            entered
+SYN-SENT                     12              1 200
+SYN-RECEIVED                  3              1 180
+ESTABLISHED               1 108              1 180
+FIN-WAIT                      4                 80
+CLOSE-WAIT                    2                 75
+LAST-ACK                      3                 73
+TIME-WAIT                    64                 70
+CLOSED                        0                  2
+
+Connections: 1 203 new, 72 ended, 1 196 left; the table is 0.5 % full; adopted 3
 
 Reason                      dropped       would drop   meaning
 flags-null                   34 567                0   None of SYN, FIN, RST, ACK and URG is set: a NULL scan

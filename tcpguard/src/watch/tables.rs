@@ -2,6 +2,7 @@
 
 use tcpguard_common::{
     abi::Hook,
+    conn::state::State,
     verdict::{Bypass, Verdict, VerdictKind},
 };
 
@@ -11,6 +12,7 @@ use super::{
     objection::{Objection, objections},
     reading::{Pace, Rate, Reading, either, everything, judged, seen},
     tone::Tone,
+    turnover::entered,
 };
 use crate::sample::{Egress, InterfaceSample};
 
@@ -188,6 +190,31 @@ pub(super) fn reasons(reading: &Reading, detail: Detail) -> Option<Grid> {
         .collect();
     grid.push(Column::wide("meaning", 12, meanings).rank(2));
     Some(grid)
+}
+
+/// States that connections are in or were in, `None` if there was no connection.
+pub(super) fn states(reading: &Reading) -> Option<Grid> {
+    let (tables, events) = (&reading.sample.tables, &reading.sample.events);
+    let counts = State::ALL.map(|state| (state, tables.in_state(state), entered(events, state)));
+    let seen: Vec<_> = counts
+        .into_iter()
+        .filter(|(_, now, entered)| now + entered > 0)
+        .collect();
+    let column = |title, count: fn(&(State, u64, u64)) -> u64| {
+        let cells = seen.iter().map(|it| match count(it) {
+            0 => Cell("0".into(), Tone::Quiet),
+            count => Cell(number::fitted(count, 14), Tone::Plain),
+        });
+        Column::number(title, 14, cells.collect())
+    };
+    let names = seen
+        .iter()
+        .map(|(state, ..)| Cell(state.as_str().into(), Tone::Plain));
+    let mut grid = Grid::default();
+    grid.push(Column::text("State", 12, names.collect()));
+    grid.push(column("now", |it| it.1));
+    grid.push(column("entered", |it| it.2));
+    (!seen.is_empty()).then_some(grid)
 }
 
 /// What passes unjudged, and for which cause.

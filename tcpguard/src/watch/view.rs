@@ -1,8 +1,9 @@
 //! The live table, drawn from a reading and nothing else.
 //!
 //! From top to bottom: what runs and in which mode, interfaces, verdicts (beside them, what passes
-//! unjudged), reasons, keys. A screen that is too low first loses the blank lines, then rows of
-//! interfaces and reasons, and says how many; one that is too narrow loses columns.
+//! unjudged), connections, reasons, keys. A screen that is too low first loses the blank lines, then
+//! the states of connections, then rows of interfaces and reasons, and says how many; one that is
+//! too narrow loses columns.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use ratatui::{
 };
 
 use super::{
-    VERSION, number,
+    VERSION, census, number,
     reading::Reading,
     tables::{self, Detail},
     tone::{Palette, Tone},
@@ -58,6 +59,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown<'_>) {
 const SIDE_BY_SIDE: usize = 78;
 /// From this height on, blank lines stand between sections.
 const AIRY: usize = 20;
+/// From this height on, one also stands below the header.
+const ROOMY: usize = 28;
 /// Below this height, reasons come before verdicts.
 const LOW: usize = 15;
 /// Lines of reasons, with their title, that come before interfaces get more than one row.
@@ -67,33 +70,46 @@ impl Shown<'_> {
     fn body(&self, width: usize, height: usize) -> Vec<Line<'static>> {
         let detail = Detail::of_screen(width);
         let gap = usize::from(height >= AIRY);
+        let top = usize::from(height >= ROOMY);
         let counts = self.counts(width);
+        let connections = self.connections(width, height);
         let reasons = self.reasons(width);
         // Interfaces and reasons share what the rest leaves.
-        let room = height.saturating_sub(1 + 3 * gap + counts.len());
+        let taken = 1 + top + 3 * gap + counts.len() + connections.len();
+        let room = height.saturating_sub(taken);
         let interfaces = tables::interfaces(self.reading, detail).lines(width, self.palette);
         let most = room.saturating_sub(reasons.len().min(REASONS)).max(2);
         let interfaces = self.cut(interfaces, most);
 
         let mut sections = if height < LOW {
-            vec![interfaces, reasons, counts]
+            vec![interfaces, connections, reasons, counts]
         } else {
             let most = room.saturating_sub(interfaces.len());
-            vec![interfaces, counts, self.cut(reasons, most)]
+            vec![interfaces, counts, connections, self.cut(reasons, most)]
         };
         if width < SIDE_BY_SIDE {
             sections.push(tables::bypasses(self.reading, detail).lines(width, self.palette));
         }
         let mut body = vec![self.header(width)];
-        for section in sections {
+        let gaps = std::iter::once(top).chain(std::iter::repeat(gap));
+        for (section, gap) in sections.into_iter().zip(gaps) {
             let room = height.saturating_sub(body.len() + gap);
-            // A title alone says nothing.
-            if room > 1 {
+            // The title of a table alone says nothing.
+            if room >= section.len().min(2) {
                 body.extend(vec![Line::default(); gap]);
                 body.extend(section.into_iter().take(room));
             }
         }
         body
+    }
+
+    /// By their state where there is room, else only how many there are.
+    fn connections(&self, width: usize, height: usize) -> Vec<Line<'static>> {
+        if height >= AIRY {
+            census::block(self.reading, width, self.palette)
+        } else {
+            vec![census::title(self.reading, width, self.palette)]
+        }
     }
 
     fn header(&self, width: usize) -> Line<'static> {
@@ -228,7 +244,6 @@ mod tests {
 
     const AT_80X24: &str = "
  tcpguard 0.1.0   ENFORCE                                  up 2m 05s   every 1s
-
  Interface  ingress  egress    received       /s     dropped       /s   sent/s
  eth0       native   tcx      7 573 008    1 241      38 643       34      980
  lo         generic  none        12 345        0           0        0        -
@@ -240,6 +255,11 @@ mod tests {
  bypass           4 365        3  2.88 k  <0.1 %    vlan-depth                0
  would drop           3        0     0    <0.1 %    extension-chain           0
  total       12 397 689    2 221  11.2 M   100 %    unreadable                0
+
+ Connections      1 196                                               adopted 3
+ SYN-SENT          12  ESTABLISHED   1 108  LAST-ACK        3  new/s      12
+ SYN-SENT2          0  FIN-WAIT          4  TIME-WAIT      64  ended/s    10
+ SYN-RECEIVED       3  CLOSE-WAIT        2  CLOSED          0  table   0.5 %
 
  Reason                 dropped  would drop       /s  meaning
  flags-null              34 567           0       30  None of SYN, FIN, RST…
@@ -262,6 +282,11 @@ mod tests {
  bypass                 4 365          3    2.88 k    <0.1 %     522 k      vlan-depth                    0        0
  would drop                 3          0       0      <0.1 %     180        extension-chain               0        0
  total             12 397 689      2 221    11.2 M     100 %    11.0 G      unreadable                    0        0
+
+ Connections      1 196                                                                                       adopted 3
+ SYN-SENT            12 ▌            ESTABLISHED     1 108 █████████▌   LAST-ACK          3 ▌            new/s      12
+ SYN-SENT2            0              FIN-WAIT            4 ▌            TIME-WAIT        64 █            ended/s    10
+ SYN-RECEIVED         3 ▌            CLOSE-WAIT          2 ▌            CLOSED            0              table   0.5 %
 
  Reason                     dropped      would drop       /s  meaning
  flags-null                  34 567               0       30  None of SYN, FIN, RST, ACK and URG is set: a NULL scan
@@ -323,8 +348,8 @@ mod tests {
         let names: Vec<_> = (0..32).map(|number| format!("veth{number}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let drawn = text(&Reading::first(specimen::empty(&names)), 80, 24);
-        assert!(drawn.contains("\n … and 24 more\n\n Verdict"), "{drawn}");
-        assert!(drawn.contains("\n veth7 "), "{drawn}");
+        assert!(drawn.contains("\n … and 28 more\n\n Verdict"), "{drawn}");
+        assert!(drawn.contains("\n veth3 "), "{drawn}");
     }
 
     #[test]

@@ -1,0 +1,175 @@
+//! How many connections there are in which state, without spending the machine on counting them.
+
+use std::time::{Duration, Instant};
+
+use tcpguard_common::conn::{Conn, state::State, time::Ticks};
+
+use super::{Flows, moment};
+use crate::clock;
+
+/// A walk is followed by a rest of so many times its length: counting takes one per cent of a CPU.
+const REST: u32 = 99;
+
+/// What the tables hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// Connections of either version of IP that each table has room for.
+    pub limit: u32,
+    /// Connections by the number of their state less one, of IPv4 and of IPv6.
+    pub states: [[u64; State::COUNT]; 2],
+}
+
+impl Tables {
+    /// Connections in a state.
+    #[must_use]
+    pub fn in_state(&self, state: State) -> u64 {
+        let of = |counts: &[u64; State::COUNT]| counts.get(index(state)).copied().unwrap_or(0);
+        self.states.iter().map(of).sum()
+    }
+
+    /// All connections.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.states.iter().flatten().sum()
+    }
+
+    /// Those whose handshake is not complete.
+    #[must_use]
+    pub fn half_open(&self) -> u64 {
+        let half_open = State::ALL.into_iter().filter(|state| state.is_half_open());
+        half_open.map(|state| self.in_state(state)).sum()
+    }
+
+    /// Connections that both tables have room for together.
+    #[must_use]
+    pub fn max(&self) -> u64 {
+        2 * u64::from(self.limit)
+    }
+
+    /// Connections in the fuller one of the tables: where it gets tight first.
+    #[must_use]
+    pub fn fuller(&self) -> u64 {
+        let entries = self.states.iter().map(|counts| counts.iter().sum());
+        entries.max().unwrap_or(0)
+    }
+
+    fn count(&mut self, version: usize, conn: &Conn, now: Ticks) {
+        if !conn.is_live(moment(conn, now)) {
+            return;
+        }
+        let counts = self.states.get_mut(version);
+        if let Some(count) = counts.and_then(|counts| counts.get_mut(index(conn.state()))) {
+            *count += 1;
+        }
+    }
+}
+
+const fn index(state: State) -> usize {
+    state as usize - 1
+}
+
+/// The tables, and what was counted in them last.
+pub struct Census {
+    flows: Flows,
+    counted: Tables,
+    due: Due,
+}
+
+impl Census {
+    /// Of tables with room for `limit` connections each.
+    #[must_use]
+    pub const fn new(flows: Flows, limit: u32) -> Self {
+        Self {
+            flows,
+            counted: Tables {
+                limit,
+                states: [[0; State::COUNT]; 2],
+            },
+            due: Due(None),
+        }
+    }
+
+    /// Counts again, unless the last time was so long that it is not yet time.
+    pub fn tables(&mut self) -> Tables {
+        let start = Instant::now();
+        if self.due.is_at(start) {
+            self.counted = self.walk();
+            self.due.after(start, start.elapsed());
+        }
+        self.counted
+    }
+
+    fn walk(&self) -> Tables {
+        let now = clock::now();
+        let mut tables = Tables {
+            limit: self.counted.limit,
+            ..Tables::default()
+        };
+        let Flows { v4, v6 } = &self.flows;
+        v4.for_each(|entry| tables.count(0, &entry.conn, now));
+        v6.for_each(|entry| tables.count(1, &entry.conn, now));
+        tables
+    }
+}
+
+/// When it is time for the next walk; `None` for at once.
+struct Due(Option<Instant>);
+
+impl Due {
+    fn is_at(&self, now: Instant) -> bool {
+        self.0.is_none_or(|due| now >= due)
+    }
+
+    /// Sets the next one after a walk that took so long. By the clock on the wall, which a loaded
+    /// machine stretches: the busier it is, the less is counted.
+    fn after(&mut self, start: Instant, took: Duration) {
+        self.0 = start.checked_add(took.saturating_mul(REST + 1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tcpguard_common::conn::half::Marks;
+
+    use super::*;
+
+    fn in_state(marks: [Marks; 2], seen: Ticks) -> Conn {
+        let mut conn = Conn::SILENT;
+        for (half, marks) in conn.halves.iter_mut().zip(marks) {
+            half.marks = marks.with(Marks::HEARD);
+            half.seen = seen;
+        }
+        conn
+    }
+
+    #[test]
+    fn live_connections_are_counted_by_state_and_table() {
+        let open = Marks::SYN.with(Marks::ACKED_SYN);
+        let now = Ticks(1_000_000);
+        let syn_sent = in_state([Marks::SYN, Marks::NONE], now);
+        let established = in_state([open; 2], Ticks(now.0 - 4_000));
+        let expired = in_state([Marks::SYN, Marks::NONE], Ticks(now.0 - 4_000));
+        let mut tables = Tables {
+            limit: 100,
+            ..Tables::default()
+        };
+        tables.count(0, &syn_sent, now);
+        tables.count(0, &established, now);
+        tables.count(0, &expired, now);
+        tables.count(1, &established, now);
+        assert_eq!(tables.in_state(State::SynSent), 1);
+        assert_eq!(tables.in_state(State::Established), 2);
+        assert_eq!((tables.entries(), tables.half_open()), (3, 1));
+        assert_eq!((tables.fuller(), tables.max()), (2, 200));
+    }
+
+    #[test]
+    fn a_walk_is_followed_by_ninety_nine_times_its_length_of_rest() {
+        let start = Instant::now();
+        let mut due = Due(None);
+        assert!(due.is_at(start), "the first is at once");
+        due.after(start, Duration::from_millis(20));
+        assert!(!due.is_at(start + Duration::from_millis(1_999)));
+        assert!(due.is_at(start + Duration::from_secs(2)));
+    }
+}
