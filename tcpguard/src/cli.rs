@@ -8,7 +8,11 @@ use tcpguard_common::{
     flags::TcpFlags,
 };
 
-use crate::{enforce::ReasonList, trace::selection::Selection};
+use crate::{
+    conns::{Prefix, filter},
+    enforce::ReasonList,
+    trace::selection::Selection,
+};
 
 /// TCP guard at the driver: drops what no sane stack sends, and shows it live
 #[derive(Debug, Parser)]
@@ -29,6 +33,9 @@ pub enum Command {
     /// Attach, stream live counters, detach on Ctrl-C or SIGTERM
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// List the connections that the guards of this network namespace follow (needs root)
+    #[command(after_help = CONNS_HELP)]
+    Conns(ConnsArgs),
     /// Say what happens to a set of flags, and why
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
@@ -85,6 +92,24 @@ and where the numbers do not add up, a mark:
 `100 in flight` is no mark: so many octets of the other side are not acknowledged yet.
 
 Exit status: 0 nothing dropped in what is shown, 1 something dropped, 2 error.";
+
+const CONNS_HELP: &str = "\
+Each line tells of one connection, as the guard has seen it: who opened it > to whom; its state; time
+since it was first and last heard; octets of payload each way; who closed it (orig, reply or -); the
+next sequence number and the highest acknowledgment of either side, counted from the SYN; and marks:
+  adopted                     taken over in its middle, so numbers count from there
+  loose                       re-anchored: its numbers prove nothing any more
+  orig-local, reply-local     this side is this host, or behind it
+  orig-unheard, reply-unheard nothing was seen of this side yet
+
+With --json, keys in this order (seq and ack are null where they are not known):
+  source destination state age_s idle_s closed_by orig{octets seq ack} reply{octets seq ack} marks[]
+  interfaces[]
+
+Examples:
+  tcpguard conns --state ESTABLISHED --port 443
+  tcpguard conns --addr 203.0.113.0/24 --json
+  nsenter --net=/run/netns/web tcpguard conns --limit 20";
 
 /// How a guard is attached and watched.
 #[derive(Args, Debug)]
@@ -154,6 +179,26 @@ pub enum Mode {
     Native,
     /// In the network stack
     Generic,
+}
+
+/// Which connections are listed, and how.
+#[derive(Args, Debug)]
+pub struct ConnsArgs {
+    /// Only those in this state, such as ESTABLISHED; several by commas
+    #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = filter::state)]
+    pub states: Vec<State>,
+    /// Only those with this address, or one of this prefix, on either side
+    #[arg(long, value_name = "PREFIX")]
+    pub addr: Option<Prefix>,
+    /// Only those with this port on either side
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// One JSON object a connection
+    #[arg(long)]
+    pub json: bool,
+    /// List so many at most, and say how many were left out
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
 }
 
 /// What to explain.

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod conns;
 pub mod enforce;
 pub mod engine;
 pub mod explain;

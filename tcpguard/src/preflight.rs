@@ -26,6 +26,22 @@ pub(crate) fn check() -> Result<()> {
     check_capabilities(effective_capabilities()?)
 }
 
+/// Checks that this process may read the maps of another one, which takes more than loading its own:
+/// `BPF_PROG_GET_FD_BY_ID` and `BPF_MAP_GET_FD_BY_ID` ask for `CAP_SYS_ADMIN`.
+pub(crate) fn check_reader() -> Result<()> {
+    check_reader_with(effective_capabilities()?)
+}
+
+fn check_reader_with(effective: u64) -> Result<()> {
+    if effective >> CAP_SYS_ADMIN & 1 == 0 {
+        bail!(
+            "missing capability:\n  CAP_SYS_ADMIN to read the tables of a running guard\n\
+             run it as root: sudo tcpguard ..."
+        );
+    }
+    Ok(())
+}
+
 fn check_kernel(version: KernelVersion) -> Result<()> {
     let (major, minor) = MINIMUM_KERNEL;
     if version < KernelVersion::new(major, minor, 0) {
@@ -98,6 +114,13 @@ mod tests {
             CAPABILITIES.iter().all(|(_, name, _)| error.contains(name)),
             "{error}"
         );
+    }
+
+    #[test]
+    fn reading_another_process_needs_admin() {
+        let error = check_reader_with(1 << 12 | 1 << 38 | 1 << 39).unwrap_err();
+        assert!(error.to_string().contains("CAP_SYS_ADMIN"), "{error}");
+        assert!(check_reader_with(1 << 21).is_ok());
     }
 
     #[test]
