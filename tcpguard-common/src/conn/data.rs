@@ -37,6 +37,9 @@ pub(super) fn judge_scaled(pair: &mut Pair<'_>, seen: &Seen, scale: u8) -> Verdi
     let mut marks = Marks::HEARD;
     if fin {
         marks = marks.with(Marks::FIN);
+        if !pair.other.marks.contains(Marks::FIN) {
+            marks = marks.with(Marks::CLOSER);
+        }
     }
     if pair.other.marks.contains(Marks::FIN) && !seen.ack.before(pair.other.end) {
         marks = marks.with(Marks::ACKED_FIN);

@@ -32,6 +32,8 @@ impl Marks {
     pub const LOOSE: Self = Self(0x100);
     /// Its numbers were taken from a segment that did not fit, on nobody's word but the segment's.
     pub const CORRECTED: Self = Self(0x400);
+    /// It sent FIN while the other direction had not: it is this side that closes the connection.
+    pub const CLOSER: Self = Self(0x800);
     /// It comes from this host itself, or from behind it: nobody else can speak for it.
     pub const LOCAL: Self = Self(0x200);
 
