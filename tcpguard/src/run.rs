@@ -123,7 +123,7 @@ mod tests {
                      kernel memory";
         assert_eq!(tracked(&host), plain);
         let mirror = Plan {
-            learning: Duration::from_secs(60),
+            learning: Duration::from_mins(1),
             ingress_only: true,
             ..host
         };

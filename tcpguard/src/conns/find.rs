@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, io};
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
-    maps::{MapData, MapError},
+    maps::MapData,
     programs::{ProgramInfo, loaded_programs},
 };
 use tcpguard_common::abi::{self, INGRESS_PROGRAM};
@@ -89,7 +89,7 @@ fn guard(program: &ProgramInfo, interfaces: Vec<String>) -> Result<Found> {
     }
     let named = |name: &str| -> Result<&MapData> {
         for map in &maps {
-            let info = map.info().map_err(MapError::from)?;
+            let info = map.info()?;
             if info.name() == name.as_bytes() {
                 return Ok(map);
             }

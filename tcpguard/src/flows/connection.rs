@@ -101,8 +101,8 @@ impl Connection {
         }
     }
 
-    /// Which side closed it: by its reset, or by the first FIN. `None` while nobody did, or if the
-    /// halves do not tell.
+    /// Which side closed it: by its reset, or by the first FIN. `None` while nobody did, or if both
+    /// did at the same moment.
     #[must_use]
     pub fn closed_by(&self) -> Option<Direction> {
         let only = |mark: Marks| {
@@ -113,12 +113,77 @@ impl Connection {
                 (true, true) | (false, false) => None,
             }
         };
-        only(Marks::RST).or_else(|| only(Marks::FIN))
+        only(Marks::RST)
+            .or_else(|| only(Marks::CLOSER))
+            .or_else(|| only(Marks::FIN))
     }
 
     /// By source, then by destination: the order of a listing.
     #[must_use]
     pub const fn order(&self) -> (SocketAddr, SocketAddr) {
         (self.source, self.destination)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(key: &impl Keyed, marks: [Marks; 2]) -> Connection {
+        let mut conn = Conn::SILENT;
+        for (half, marks) in conn.halves.iter_mut().zip(marks) {
+            half.marks = marks;
+        }
+        Connection::new(key, &conn, Ticks(9))
+    }
+
+    const KEY: FlowKey4 = FlowKey4 {
+        addresses: [0x0a00_0001, 0x0a00_0002],
+        ports: [80, 40_000],
+    };
+
+    #[test]
+    fn the_side_that_spoke_first_is_the_source_whatever_its_address() {
+        let up = connection(&KEY, [Marks::ORIGINAL, Marks::NONE]);
+        assert_eq!(up.source, "10.0.0.1:80".parse().unwrap());
+        let down = connection(&KEY, [Marks::NONE, Marks::ORIGINAL]);
+        assert_eq!(down.source, "10.0.0.2:40000".parse().unwrap());
+        assert_eq!(down.destination, "10.0.0.1:80".parse().unwrap());
+        assert_eq!(down.original.marks, Marks::ORIGINAL);
+    }
+
+    #[test]
+    fn words_of_an_ipv6_address_are_as_in_the_frame() {
+        let words = |address: &str| {
+            let octets = address.parse::<Ipv6Addr>().unwrap().octets();
+            [0, 4, 8, 12].map(|at| {
+                let mut word = [0; 4];
+                word.copy_from_slice(&octets[at..at + 4]);
+                u32::from_ne_bytes(word)
+            })
+        };
+        let key = FlowKey6 {
+            addresses: [words("2001:db8::1"), words("fe80::2")],
+            ports: [1, 2],
+        };
+        let expected = ["[2001:db8::1]:1", "[fe80::2]:2"].map(|end| end.parse().unwrap());
+        assert_eq!(key.ends(), expected);
+    }
+
+    #[test]
+    fn who_closed_is_who_reset_it_or_sent_the_first_fin() {
+        let (fin, rst) = (Marks::FIN, Marks::RST);
+        let closer = fin.with(Marks::CLOSER);
+        let original = Marks::ORIGINAL;
+        for (marks, expected) in [
+            ([original, Marks::NONE], None),
+            ([original.with(fin), Marks::NONE], Some(Direction::Original)),
+            ([original.with(fin), closer], Some(Direction::Reply)),
+            ([original.with(closer), fin], Some(Direction::Original)),
+            ([original.with(closer), closer], None),
+            ([original.with(closer), rst], Some(Direction::Reply)),
+        ] {
+            assert_eq!(connection(&KEY, marks).closed_by(), expected, "{marks:?}");
+        }
     }
 }

@@ -36,8 +36,8 @@ pub(super) fn summary(reading: &Reading, width: usize) -> String {
         ),
         bypasses(reading),
     ];
-    let sections = sections.into_iter().flatten();
-    sections.map(|section| format!("\n{section}\n")).collect()
+    let sections: Vec<_> = sections.into_iter().flatten().collect();
+    format!("\n{}\n", sections.join("\n\n"))
 }
 
 fn title(reading: &Reading) -> String {
