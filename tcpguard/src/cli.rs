@@ -94,17 +94,18 @@ and where the numbers do not add up, a mark:
 Exit status: 0 nothing dropped in what is shown, 1 something dropped, 2 error.";
 
 const CONNS_HELP: &str = "\
-Each line tells of one connection, as the guard has seen it: who opened it > to whom; its state; time
-since it was first and last heard; octets of payload each way; who closed it (orig, reply or -); the
-next sequence number and the highest acknowledgment of either side, counted from the SYN; and marks:
-  adopted                     taken over in its middle, so numbers count from there
-  loose                       re-anchored: its numbers prove nothing any more
-  orig-local, reply-local     this side is this host, or behind it
-  orig-unheard, reply-unheard nothing was seen of this side yet
+Each line is one connection as the guard has seen it: who opened it > to whom; its state;
+time since it was first and last heard; octets of payload each way; who closed it (orig,
+reply, or - for nobody); of either side the next sequence number and the highest
+acknowledgment, counted from the SYN; and marks:
+  adopted                      taken over in its middle, so octets count from there
+  loose                        its numbers were re-anchored, and prove little since
+  orig-local, reply-local      this side is this host, or behind it
+  orig-unheard, reply-unheard  nothing was seen of this side yet
 
-With --json, keys in this order (seq and ack are null where they are not known):
-  source destination state age_s idle_s closed_by orig{octets seq ack} reply{octets seq ack} marks[]
-  interfaces[]
+Keys of --json, in this order (seq and ack are null where they are not known):
+  source destination state age_s idle_s closed_by orig{octets seq ack}
+  reply{octets seq ack} marks[] interfaces[]
 
 Examples:
   tcpguard conns --state ESTABLISHED --port 443

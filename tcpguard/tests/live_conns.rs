@@ -221,8 +221,8 @@ fn each_guard_of_a_namespace_is_read_and_those_of_others_are_not() {
     let here = listener.local_addr().unwrap();
     let local = scene.server.within(|| TcpStream::connect(here).unwrap());
     let local = local.unwrap();
-    let listed = scene.conn(&local, in_state("ESTABLISHED"));
-    assert_eq!(listed["interfaces"], serde_json::json!(["lo"]));
+    let conn = scene.conn(&local, in_state("ESTABLISHED"));
+    assert_eq!(conn["interfaces"], serde_json::json!(["lo"]));
     let mut command = scene.server.command(TCPGUARD);
     let table = common::stdout(command.arg("conns"));
     let on = |interface: &str| {

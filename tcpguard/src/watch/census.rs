@@ -13,6 +13,8 @@ use super::{
 
 /// Rows of the block without its title, each with three states.
 const ROWS: usize = 3;
+/// Below this width, numbers stand closer.
+const NARROW: usize = 75;
 /// From this width on, a bar shows which part of all connections is in a state.
 const WITH_BARS: usize = 100;
 /// Width of the longest name of a state, by column.
@@ -20,10 +22,14 @@ const NAMES: [usize; 3] = [12, 11, 9];
 /// Width of the last column: a name and a number.
 const LAST: usize = 13;
 
-/// The title with the total, then all states in columns, then what changes.
+/// The title with the total, then all states in columns, then what changes; only the title where the
+/// columns would be cut.
 pub(super) fn block(reading: &Reading, width: usize, palette: Palette) -> Vec<Line<'static>> {
     let shape = Shape::of_width(width);
     let mut lines = vec![title(reading, width, palette)];
+    if shape.width() > width {
+        return lines;
+    }
     lines.extend((0..ROWS).map(|row| {
         let mut line = Line::default();
         for (column, name) in (0..).zip(NAMES) {
@@ -81,22 +87,31 @@ struct Shape {
 
 impl Shape {
     fn of_width(width: usize) -> Self {
-        let names: usize = NAMES.iter().sum();
-        let (count, gap) = if width < WITH_BARS { (8, 2) } else { (10, 3) };
-        let states = names + NAMES.len() * (count + gap);
-        let last = states + LAST <= width;
-        let spare = width.saturating_sub(states + LAST) / NAMES.len();
-        let bar = if width < WITH_BARS || spare < 4 {
-            0
-        } else {
-            (spare - 1).min(16)
+        let (count, gap) = match width {
+            ..NARROW => (6, 1),
+            NARROW..WITH_BARS => (8, 2),
+            WITH_BARS.. => (10, 3),
         };
-        Self {
+        let mut shape = Self {
             count,
-            bar,
+            bar: 0,
             gap,
-            last,
+            last: false,
+        };
+        let both = shape.width() + gap + LAST;
+        shape.last = both <= width;
+        if width >= WITH_BARS {
+            // One character of it separates the bar from its number.
+            let spare = width.saturating_sub(both) / NAMES.len();
+            shape.bar = spare.saturating_sub(1).min(16);
         }
+        shape
+    }
+
+    /// Of the states, without bars and what changes.
+    fn width(&self) -> usize {
+        let names: usize = NAMES.iter().sum();
+        names + NAMES.len() * self.count + (NAMES.len() - 1) * self.gap
     }
 
     fn state(

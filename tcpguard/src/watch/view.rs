@@ -353,6 +353,27 @@ mod tests {
     }
 
     #[test]
+    fn trouble_with_connections_is_told_and_a_narrow_screen_cuts_no_number() {
+        let mut sample = specimen::sample();
+        sample.events.resync = 12;
+        sample.events.table_full = 1_234;
+        let reading = Reading::first(sample);
+        let wide = text(&reading, 80, 24);
+        let told =
+            " Connections      1 196                  adopted 3, resync 12, table full 1 234\n";
+        assert!(wide.contains(told), "{wide}");
+        let narrow = text(&reading, 60, 24);
+        let row = "\n SYN-SENT        12 ESTABLISHED 1 108 LAST-ACK      3\n";
+        assert!(narrow.contains(row), "{narrow}");
+        let narrower = text(&reading, 50, 24);
+        assert!(
+            narrower.contains("\n Connections      1 196\n\n"),
+            "{narrower}"
+        );
+        assert!(!narrower.contains("ESTABLISHED"), "{narrower}");
+    }
+
+    #[test]
     fn no_screen_is_too_small_or_too_large() {
         let reading = specimen::reading();
         for width in 1..=40 {
