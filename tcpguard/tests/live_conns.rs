@@ -14,10 +14,16 @@ use std::{
     net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
 };
 
+use aya::maps::Map;
 use common::{ERROR, Process, TCPGUARD, cable, eventually, ours};
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use tcpguard::{
+    flows::Flows,
+    object::{self, Log},
+};
 use tcpguard_common::{
+    abi::{self, Config},
     flow::{FlowKey4, FlowKey6},
     table::Set,
 };
@@ -250,6 +256,27 @@ fn without_a_guard_or_the_right_to_read_one_it_says_what_to_do() {
     let ended = Process::spawn(&mut powerless).end();
     assert_eq!(ended.status.code(), ERROR);
     assert!(ended.stderr.contains("CAP_SYS_ADMIN"), "{ended:?}");
+}
+
+#[test]
+fn a_table_of_another_shape_is_refused_with_both_sizes() {
+    let object = object::open(&Config::DEFAULT, Log::Off).unwrap();
+    let table = |name| match object.map(name) {
+        Some(Map::Array(data)) => data,
+        other => panic!("{name} is {other:?}"),
+    };
+    let (v4, v6) = (table(abi::FLOWS4), table(abi::FLOWS6));
+    assert!(Flows::new(v4, v6).is_ok());
+    let error = format!("{:#}", Flows::new(v6, v4).err().unwrap());
+    let sizes = [size_of::<Set<FlowKey6>>(), size_of::<Set<FlowKey4>>()];
+    for size in sizes.map(|size| size.to_string()) {
+        assert!(error.contains(&size), "{error}");
+    }
+    let other = Flows::new(table(abi::CLOCK), v6).err().unwrap();
+    assert!(
+        format!("{other:#}").contains("IPv4 connections"),
+        "{other:#}"
+    );
 }
 
 /// What a map that this process holds takes of the kernel's memory, and how large its values are.

@@ -94,9 +94,8 @@ fn guard(program: &ProgramInfo, interfaces: Vec<String>) -> Result<Found> {
                 return Ok(map);
             }
         }
-        bail!("it has no map {name}, so it is of another version: use the tcpguard that runs it")
+        bail!("it has no map {name}, so another version made it (use that one)")
     };
-    let flows = Flows::new(named(abi::FLOWS4)?, named(abi::FLOWS6)?)
-        .context("use the tcpguard that runs it")?;
+    let flows = Flows::new(named(abi::FLOWS4)?, named(abi::FLOWS6)?)?;
     Ok(Found { interfaces, flows })
 }

@@ -51,8 +51,9 @@ impl<K: Plain> Mapped<K> {
         // A table of other sets would be read as nonsense.
         ensure!(
             info.map_type()? == MapType::Array && info.value_size() as usize == size,
-            "its sets have {} octets, and those of this tcpguard {size}",
-            info.value_size()
+            "its sets have {} octets, and those of tcpguard {} have {size} (use the one that made it)",
+            info.value_size(),
+            env!("CARGO_PKG_VERSION")
         );
         let count = info.max_entries() as usize;
         let octets = count.checked_mul(size).context("too many sets")?;
