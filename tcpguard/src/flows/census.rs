@@ -10,6 +10,9 @@ use crate::clock;
 /// A walk is followed by a rest of so many times its length: counting takes one per cent of a CPU.
 const REST: u32 = 99;
 
+/// How long new tables need not be looked at.
+const FRESH: Duration = Duration::from_millis(20);
+
 /// What the tables hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
@@ -76,16 +79,17 @@ pub struct Census {
 }
 
 impl Census {
-    /// Of tables with room for `limit` connections each.
+    /// Of tables that have just been made, with room for `limit` connections each.
     #[must_use]
-    pub const fn new(flows: Flows, limit: u32) -> Self {
+    pub fn new(flows: Flows, limit: u32) -> Self {
         Self {
             flows,
             counted: Tables {
                 limit,
                 states: [[0; State::COUNT]; 2],
             },
-            due: Due(None),
+            // They are empty: nobody should wait for the first sample because they are large.
+            due: Due(Instant::now().checked_add(FRESH)),
         }
     }
 
