@@ -102,6 +102,7 @@ acknowledgment, counted from the SYN; and marks:
   loose                        its numbers were re-anchored, and prove little since
   orig-local, reply-local      this side is this host, or behind it
   orig-unheard, reply-unheard  nothing was seen of this side yet
+A terminal that is too narrow gets fewer columns, a pipe gets all.
 
 Keys of --json, in this order (seq and ack are null where they are not known):
   source destination state age_s idle_s closed_by orig{octets seq ack}

@@ -15,7 +15,7 @@ mod listing;
 mod text;
 
 use std::{
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, IsTerminal as _, Write},
     process::ExitCode,
 };
 
@@ -39,11 +39,20 @@ pub fn conns(args: &ConnsArgs) -> Result<ExitCode> {
     if args.json {
         json::print(&listing, &mut stdout)?;
     } else {
-        text::print(&listing, &mut stdout)?;
+        text::print(&listing, terminal_width(), &mut stdout)?;
     }
     stdout.flush()?;
     if let Some(remark) = listing.remark() {
         let _ = writeln!(io::stderr(), "{remark}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many characters a line of the terminal holds; `None` if stdout leads elsewhere.
+fn terminal_width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let (width, _) = ratatui::crossterm::terminal::size().ok()?;
+    Some(width.into())
 }

@@ -1,4 +1,5 @@
-//! Connections as a table for people. Every column is as wide as what stands in it.
+//! Connections as a table for people. Every column is as wide as what stands in it; a terminal that
+//! is too narrow for all of them gets fewer, a pipe never does.
 
 use std::{
     io::{self, Write},
@@ -10,22 +11,46 @@ use tcpguard_common::conn::{ruling::Direction, time::SECOND};
 use super::listing::{Listing, Row, ack, closed_by, remarks, seq};
 use crate::watch::number;
 
-/// A column: its title, and whether it holds numbers, which end below each other.
-const COLUMNS: [(&str, bool); 10] = [
-    ("source > destination", false),
-    ("state", false),
-    ("age", true),
-    ("idle", true),
-    ("orig octets", true),
-    ("reply octets", true),
-    ("closed", false),
-    ("orig seq/ack", false),
-    ("reply seq/ack", false),
-    ("marks", false),
+/// A column.
+struct Column {
+    title: &'static str,
+    /// Numbers end below each other.
+    is_number: bool,
+    /// The first to go where there is no room has the highest; with zero it stays.
+    rank: u8,
+}
+
+const fn column(title: &'static str, is_number: bool, rank: u8) -> Column {
+    Column {
+        title,
+        is_number,
+        rank,
+    }
+}
+
+const COLUMNS: [Column; 10] = [
+    column("source > destination", false, 0),
+    column("state", false, 0),
+    column("age", true, 1),
+    column("idle", true, 0),
+    column("orig octets", true, 0),
+    column("reply octets", true, 0),
+    column("closed", false, 2),
+    column("orig seq/ack", false, 4),
+    column("reply seq/ack", false, 3),
+    column("marks", false, 0),
 ];
 
-/// Prints them; nothing if there are none.
-pub(super) fn print(listing: &Listing<'_>, out: &mut impl Write) -> io::Result<()> {
+/// Between two columns.
+const GAP: &str = "  ";
+
+/// Prints them on lines of at most `width` characters, if columns that may go make it possible;
+/// nothing if there are no connections.
+pub(super) fn print(
+    listing: &Listing<'_>,
+    width: Option<usize>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     if listing.rows.is_empty() {
         return Ok(());
     }
@@ -34,17 +59,33 @@ pub(super) fn print(listing: &Listing<'_>, out: &mut impl Write) -> io::Result<(
         .iter()
         .map(|row| cells(row, listing.several))
         .collect();
-    let mut widths = COLUMNS.map(|(title, _)| title.len());
+    let mut widths = COLUMNS.map(|column| column.title.len());
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let titles = COLUMNS.map(|(title, _)| title.to_owned());
+    let shown = shown(&widths, width.unwrap_or(usize::MAX));
+    let titles = COLUMNS.map(|column| column.title.to_owned());
     for row in std::iter::once(&titles).chain(&rows) {
-        writeln!(out, "{}", line(row, &widths))?;
+        writeln!(out, "{}", line(row, &shown))?;
     }
     Ok(())
+}
+
+/// The widths of the columns that fit; `None` for those that have to go.
+fn shown(widths: &[usize; COLUMNS.len()], most: usize) -> [Option<usize>; COLUMNS.len()] {
+    let mut shown = widths.map(Some);
+    for rank in (1..=4).rev() {
+        let taken: usize = shown.iter().flatten().map(|width| width + GAP.len()).sum();
+        if taken <= most.saturating_add(GAP.len()) {
+            break;
+        }
+        for (width, column) in shown.iter_mut().zip(&COLUMNS) {
+            width.take_if(|_| column.rank == rank);
+        }
+    }
+    shown
 }
 
 fn cells(Row { connection, guard }: &Row<'_>, several: bool) -> [String; COLUMNS.len()] {
@@ -87,16 +128,17 @@ fn time(ticks: u32) -> String {
     }
 }
 
-fn line(cells: &[String; COLUMNS.len()], widths: &[usize; COLUMNS.len()]) -> String {
-    let cells = cells.iter().zip(widths).zip(COLUMNS);
-    let cells = cells.map(|((cell, width), (_, is_number))| {
-        if is_number {
+fn line(cells: &[String; COLUMNS.len()], shown: &[Option<usize>; COLUMNS.len()]) -> String {
+    let cells = cells.iter().zip(shown).zip(&COLUMNS);
+    let cells = cells.filter_map(|((cell, width), column)| {
+        let width = (*width)?;
+        Some(if column.is_number {
             format!("{cell:>width$}")
         } else {
             format!("{cell:<width$}")
-        }
+        })
     });
-    let line = cells.collect::<Vec<_>>().join("  ");
+    let line = cells.collect::<Vec<_>>().join(GAP);
     line.trim_end().to_owned()
 }
 
@@ -107,7 +149,7 @@ mod tests {
         *,
     };
 
-    fn printed(several: bool) -> String {
+    fn printed(several: bool, width: Option<usize>) -> String {
         let guard = ["eth0".to_owned(), "eth1".to_owned()];
         let rows = specimen::connections().into_iter();
         let rows = rows.map(|connection| Row {
@@ -116,7 +158,7 @@ mod tests {
         });
         let listing = Listing::of(rows.collect(), &Filter::default(), None, several);
         let mut out = Vec::new();
-        print(&listing, &mut out).unwrap();
+        print(&listing, width, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -130,12 +172,34 @@ source > destination                    state               age   idle  orig oct
 
     #[test]
     fn it_is_a_table() {
-        assert_eq!(printed(false), EXPECTED);
+        assert_eq!(printed(false, None), EXPECTED);
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_fewer_columns() {
+        let title = |width| {
+            printed(false, Some(width))
+                .lines()
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        let all = EXPECTED.lines().next().unwrap();
+        assert_eq!(title(200), all);
+        let widest = EXPECTED.lines().map(str::len).max().unwrap();
+        assert_eq!(title(widest), all);
+        assert!(!title(widest - 1).contains("orig seq/ack"));
+        assert!(title(widest - 1).contains("reply seq/ack"));
+        let least = title(1);
+        for gone in ["age", "closed", "seq"] {
+            assert!(!least.contains(gone), "{least}");
+        }
+        assert!(least.ends_with("marks"), "{least}");
     }
 
     #[test]
     fn several_guards_are_told_apart() {
-        let printed = printed(true);
+        let printed = printed(true, None);
         assert!(
             printed.contains("  reply-local, on eth0+eth1\n"),
             "{printed}"
@@ -147,7 +211,7 @@ source > destination                    state               age   idle  orig oct
     fn nothing_is_printed_of_no_connection() {
         let listing = Listing::of(Vec::new(), &Filter::default(), None, false);
         let mut out = Vec::new();
-        print(&listing, &mut out).unwrap();
+        print(&listing, None, &mut out).unwrap();
         assert!(out.is_empty());
     }
 
