@@ -13,7 +13,10 @@ use crate::{
 };
 
 /// What a hook's context has to be able to do.
-pub(crate) trait Guarded: Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe {}
+pub(crate) trait Guarded:
+    Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe
+{
+}
 
 impl<C: Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe> Guarded for C {}
 

@@ -8,11 +8,7 @@ use tcpguard_common::{
     flags::TcpFlags,
 };
 
-use crate::{
-    conns::{Prefix, filter},
-    enforce::ReasonList,
-    trace::selection::Selection,
-};
+use crate::{conns::Prefix, enforce::ReasonList, trace::selection::Selection};
 
 /// TCP guard at the driver: drops what no sane stack sends, and shows it live
 #[derive(Debug, Parser)]
@@ -187,7 +183,7 @@ pub enum Mode {
 #[derive(Args, Debug)]
 pub struct ConnsArgs {
     /// Only those in this state, such as ESTABLISHED; several by commas
-    #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = filter::state)]
+    #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = state)]
     pub states: Vec<State>,
     /// Only those with this address, or one of this prefix, on either side
     #[arg(long, value_name = "PREFIX")]
@@ -308,14 +304,17 @@ fn situation(text: &str) -> Result<Situation, String> {
     if text.eq_ignore_ascii_case("none") {
         return Ok(Situation(None));
     }
-    State::ALL
-        .into_iter()
-        .find(|state| state.as_str().eq_ignore_ascii_case(text))
+    state(text)
         .map(|state| Situation(Some(state)))
-        .ok_or_else(|| {
-            let names = State::ALL.map(State::as_str).join(", ");
-            format!("not a state of a connection: give one of {names}, or none")
-        })
+        .map_err(|error| format!("{error}, or none"))
+}
+
+fn state(text: &str) -> Result<State, String> {
+    let is_it = |state: &State| state.as_str().eq_ignore_ascii_case(text);
+    State::ALL.into_iter().find(is_it).ok_or_else(|| {
+        let names = State::ALL.map(State::as_str).join(", ");
+        format!("not a state of a connection: give one of {names}")
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

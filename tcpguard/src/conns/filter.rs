@@ -77,15 +77,6 @@ impl FromStr for Prefix {
     }
 }
 
-/// The state of this name, in upper or lower case.
-pub(crate) fn state(text: &str) -> Result<State, String> {
-    let named = |state: &State| state.as_str().eq_ignore_ascii_case(text);
-    State::ALL.into_iter().find(named).ok_or_else(|| {
-        let known = State::ALL.map(State::as_str).join(", ");
-        format!("no such state; there are {known}")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::listing::specimen::established, *};
@@ -128,12 +119,6 @@ mod tests {
                 "{error}"
             );
         }
-    }
-
-    #[test]
-    fn states_are_named_in_any_case() {
-        assert_eq!(state("time-wait"), Ok(State::TimeWait));
-        assert!(state("LISTEN").unwrap_err().contains("SYN-SENT2"));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! Everything behind `find` is pure. The guard is another process and is not asked: its tables are
 //! read where they lie.
 
-pub(crate) mod filter;
+mod filter;
 mod find;
 mod json;
 mod listing;
