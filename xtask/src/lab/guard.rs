@@ -102,6 +102,13 @@ impl Guard {
         Ok((status, self.reading()))
     }
 
+    /// Ends it as the kernel does when memory runs out: it cannot clean up.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill().context("failed to kill tcpguard")?;
+        self.child.wait().context("failed to wait for tcpguard")?;
+        Ok(())
+    }
+
     /// Waits until more than `lines` lines were said.
     fn wait_for_line(&mut self, lines: u64, patience: Duration) -> Result<()> {
         let start = Instant::now();

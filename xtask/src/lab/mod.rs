@@ -12,14 +12,20 @@
 pub mod attack;
 pub mod client;
 pub mod conntrack;
+pub mod forge;
 pub mod guard;
+pub mod line;
 pub mod link;
 pub mod namespace;
 pub mod network;
+pub mod overhear;
 pub mod packet;
 pub mod path;
+pub mod site;
 pub mod tally;
+pub mod traffic;
 pub mod vlan;
+pub mod weather;
 pub mod web;
 pub mod witness;
 

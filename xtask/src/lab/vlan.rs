@@ -145,7 +145,7 @@ fn complete_checksum(packet: &mut [u8]) {
 }
 
 /// Where the TCP segment lies, and the sum over what its checksum covers beside it.
-fn tcp_extent(packet: &[u8]) -> Option<(usize, usize, u32)> {
+pub(super) fn tcp_extent(packet: &[u8]) -> Option<(usize, usize, u32)> {
     let ip = ETHERNET_LEN - ADDRESSES_LEN;
     let (start, end, protocol, addresses) = match be16(packet, 0)? {
         IPV4 => {

@@ -3,14 +3,7 @@
 //! A packet socket on the guarded interface sees a frame only after XDP let it pass, native or
 //! generic. The witness shares no code with the guard: it compares octets at the end of the frame.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use tcpguard_common::flags::TcpFlags;
@@ -19,6 +12,7 @@ use super::{
     attack::marked,
     background::Background,
     namespace::Namespace,
+    overhear::{settle, watch},
     packet::{Mac, PacketSocket},
     path::Path,
     tally::Tally,
@@ -26,11 +20,6 @@ use super::{
 
 /// A crafted frame ends with its TCP header: no options, no payload, and veth pads nothing.
 const TCP_HEADER_LEN: usize = 20;
-/// So long without another segment, and nothing is on its way any more.
-const QUIET: Duration = Duration::from_millis(300);
-/// How long to wait for that.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// Watches one interface until it is dropped.
 pub struct Witness {
     seen: Arc<Mutex<Tally>>,
@@ -44,7 +33,12 @@ impl Witness {
         let seen = Arc::new(Mutex::new(Tally::default()));
         let shared = Arc::clone(&seen);
         let thread = Background::start("witness", move |stop| {
-            watch(&socket, attacker, stop, &shared);
+            watch(&socket, stop, |frame| {
+                if let Some((flags, path)) = identify(frame, attacker) {
+                    let mut seen = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    seen.add(flags, path);
+                }
+            });
         })?;
         Ok(Self {
             seen,
@@ -64,37 +58,7 @@ impl Witness {
     /// What has arrived when nothing more comes.
     #[must_use]
     pub fn settled(&self) -> Tally {
-        let start = Instant::now();
-        let mut before = self.seen();
-        loop {
-            thread::sleep(QUIET);
-            let now = self.seen();
-            if now == before || start.elapsed() > PATIENCE {
-                return now;
-            }
-            before = now;
-        }
-    }
-}
-
-fn watch(socket: &PacketSocket, attacker: Mac, stop: &AtomicBool, seen: &Mutex<Tally>) {
-    let mut buffer = vec![0; 1 << 16];
-    while !stop.load(Ordering::Relaxed) {
-        match socket.receive(&mut buffer) {
-            Ok(None) => {}
-            Ok(Some(len)) => {
-                if let Some((flags, path)) = identify(&buffer[..len], attacker) {
-                    seen.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .add(flags, path);
-                }
-            }
-            Err(error) => {
-                // Segments that must pass are sent as well: their absence tells that it is blind.
-                eprintln!("warning: the witness went away: {error:#}");
-                return;
-            }
-        }
+        settle(|| self.seen())
     }
 }
 
