@@ -12,7 +12,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 8] = [
     Tool {
         program: "ip",
         package: "iproute2",
@@ -22,6 +22,11 @@ const TOOLS: [Tool; 7] = [
         program: "nmap",
         package: "nmap",
         why: "real scans, which have to be dropped",
+    },
+    Tool {
+        program: "hping3",
+        package: "hping3",
+        why: "floods of segments that belong to no connection",
     },
     Tool {
         program: "curl",
