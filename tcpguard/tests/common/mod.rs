@@ -6,6 +6,8 @@
     reason = "each test binary takes the part that it needs"
 )]
 
+pub(crate) mod place;
+
 use std::{
     env, fs,
     io::{BufRead as _, BufReader, Read},
