@@ -1,7 +1,10 @@
 //! What the kernel programs and the loader agree on: names, shapes, sizes.
 
 use crate::{
-    conn::{seen::Seen, time::Ticks},
+    conn::{
+        seen::Seen,
+        time::{FORGIVEN, Ticks},
+    },
     counters::{Counters, Events},
     flow::{FlowKey4, FlowKey6, Way},
     parse::Link,
@@ -28,6 +31,8 @@ pub const ADJUDICATION: &str = "ADJUDICATION";
 pub const CLOCK: &str = "CLOCK";
 /// Per-CPU array of one [`Events`].
 pub const EVENTS: &str = "EVENTS";
+/// Array of one [`Fullness`].
+pub const FULLNESS: &str = "FULLNESS";
 /// Array of [`crate::table::Set`] of IPv4 connections.
 pub const FLOWS4: &str = "FLOWS4";
 /// Array of [`crate::table::Set`] of IPv6 connections.
@@ -113,6 +118,10 @@ pub struct Config {
     pub learn_from: Ticks,
     /// For how many ticks; `u32::MAX` never ends.
     pub learn_for: u32,
+    /// Whether connections of others go through this host, 0 or 1.
+    pub transit: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Sets of [`FLOWS4`] and of [`FLOWS6`].
     pub sets: [u32; 2],
     /// What [`Ticks::from_jiffies`] multiplies with.
@@ -134,6 +143,8 @@ impl Config {
         voice: 0,
         learn_from: Ticks(0),
         learn_for: 0,
+        transit: 0,
+        reserved: 0,
         sets: [1, 1],
         per_jiffy: Ticks::per_jiffy(250),
         seed: [0, 0],
@@ -142,6 +153,32 @@ impl Config {
             raw_ip: 0,
         }; MAX_INTERFACES],
     };
+}
+
+/// When the flow table last had no room for a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Fullness {
+    /// When that was.
+    pub last: Ticks,
+    /// Whether it ever was, 0 or 1.
+    pub ever: u32,
+}
+
+impl Fullness {
+    /// At this moment.
+    #[inline(always)]
+    #[must_use]
+    pub const fn at(now: Ticks) -> Self {
+        Self { last: now, ever: 1 }
+    }
+
+    /// Whether a connection without an entry may be one that there was no room for.
+    #[inline(always)]
+    #[must_use]
+    pub const fn forgives(self, now: Ticks) -> bool {
+        self.ever != 0 && now.since(self.last) <= FORGIVEN
+    }
 }
 
 /// What the kernel programs ask their own tracking functions about a segment of IPv4.
@@ -259,10 +296,10 @@ impl Adjudication {
 
 const _: () = assert!(Verdict::CELLS < 256);
 const _: () = assert!(size_of::<Policy>() == 16);
-const _: () = assert!(size_of::<Config>() == 88 + 8 * MAX_INTERFACES);
+const _: () = assert!(size_of::<Config>() == 96 + 8 * MAX_INTERFACES);
 const _: () = assert!(core::mem::offset_of!(Config, transcript) == 32);
-const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 64);
-const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 88);
+const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 72);
+const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 96);
 const _: () = assert!(size_of::<Adjudication>() == 24);
 const _: () = assert!(size_of::<Events>() == 8 * 103);
 const _: () = assert!(size_of::<Question4>() == 40);

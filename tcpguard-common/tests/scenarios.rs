@@ -18,6 +18,7 @@ use tcpguard_common::{
         witness::{Plea, learn},
     },
     cursor::SliceCursor,
+    flags::TcpFlags,
     flow::{FlowKey4, FlowKey6},
     judge::judge_flags,
     parse::{Link, parse},
@@ -59,7 +60,12 @@ impl Guard {
                 after: None,
             };
         }
-        let ruling = self.track(&segment, &seen(frame, &segment, now));
+        let voice = if self.picks_up && segment.flags.contains(TcpFlags::SYN) {
+            Voice::FOREIGN.learning()
+        } else {
+            Voice::FOREIGN
+        };
+        let ruling = self.track(&segment, &seen(frame, &segment, now, voice));
         Expected {
             verdict: ruling.verdict(),
             after: ruling.after(),
@@ -96,10 +102,10 @@ impl Guard {
     }
 }
 
-fn seen(frame: &[u8], segment: &Segment, now: Ticks) -> Seen {
+fn seen(frame: &[u8], segment: &Segment, now: Ticks, voice: Voice) -> Seen {
     let begin = usize::from(segment.options_at);
     let options = &frame[begin..begin + usize::from(segment.options_len)];
-    Seen::new(segment, now, Voice::FOREIGN).with_options(&options)
+    Seen::new(segment, now, voice).with_options(&options)
 }
 
 fn ticks(start: Ticks, at: Duration) -> Ticks {

@@ -116,6 +116,12 @@ pub(crate) fn learns(now: Ticks) -> bool {
     now.since(constant!(learn_from)) < constant!(learn_for)
 }
 
+/// Whether connections of others go through this host.
+#[inline(always)]
+pub(crate) fn transit() -> bool {
+    constant!(transit) != 0
+}
+
 /// What jiffies are multiplied with.
 #[inline(always)]
 pub(crate) fn per_jiffy() -> u64 {

@@ -13,7 +13,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use tcpguard_common::{
-    abi::{Question4, Question6, Transcript},
+    abi::{Fullness, Question4, Question6, Transcript},
     conn::{
         ruling::Ruling,
         seen::{Seen, Voice},
@@ -27,7 +27,7 @@ use tcpguard_common::{
 
 use crate::{
     config::{self, Hooked},
-    maps::CLOCK,
+    maps::{CLOCK, FULLNESS},
     options::{self, Optioned},
     parsed::Parsed,
     table::{Sixteen, Tabled},
@@ -143,15 +143,28 @@ extern "C" fn egress_flow6(question: *const Question6) -> u32 {
     leaving(&key, way, &question.rest.seen)
 }
 
-/// About a segment that arrives: what is refused may be appealed against.
+/// About a segment that arrives: what is refused may be appealed against. Of a connection that goes
+/// through this host there is no witness, but it may be one that is to be learned.
 #[inline(always)]
 fn arriving<K: Tabled + Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &Seen) -> u32 {
     rule(key, way, seen, || {
-        match crate::witness::ask(ctx, key, way, seen) {
-            Plea::Refuse if config::learns(seen.now) => witness::learn(seen),
-            plea => plea,
+        let plea = crate::witness::ask(ctx, key, way, seen);
+        if matches!(plea, Plea::Refuse) && is_learned(seen.now) {
+            witness::learn(seen)
+        } else {
+            plea
         }
     })
+}
+
+/// Whether a connection without an entry may have been there before, or had no room.
+#[inline(always)]
+fn is_learned(now: Ticks) -> bool {
+    config::learns(now)
+        || (config::transit()
+            && FULLNESS
+                .get(0)
+                .is_some_and(|fullness| fullness.forgives(now)))
 }
 
 /// About a segment that leaves: the host itself says so, and needs no witness. Of one that only goes
@@ -159,7 +172,7 @@ fn arriving<K: Tabled + Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &S
 #[inline(always)]
 fn leaving<K: Tabled>(key: &K, way: Way, seen: &Seen) -> u32 {
     rule(key, way, seen, || {
-        if config::learns(seen.now) {
+        if is_learned(seen.now) {
             witness::learn(seen)
         } else {
             Plea::Ignore
@@ -170,7 +183,13 @@ fn leaving<K: Tabled>(key: &K, way: Way, seen: &Seen) -> u32 {
 #[inline(always)]
 fn rule<K: Tabled>(key: &K, way: Way, seen: &Seen, plead: impl FnOnce() -> Plea) -> u32 {
     match Sixteen::of(key) {
-        Some(sixteen) => table::decide(&sixteen, key, way, seen, plead).bits(),
+        Some(sixteen) => {
+            let ruling = table::decide(&sixteen, key, way, seen, plead);
+            if ruling.is_table_full() {
+                let _ = FULLNESS.set(0, Fullness::at(seen.now), 0);
+            }
+            ruling.bits()
+        }
         None => Ruling::table_full().bits(),
     }
 }

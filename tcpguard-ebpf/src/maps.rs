@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use tcpguard_common::{
-    abi::{Adjudication, HOOKS},
+    abi::{Adjudication, Fullness, HOOKS},
     conn::time::Ticks,
     counters::{Counters, Events},
     flow::{FlowKey4, FlowKey6},
@@ -33,6 +33,10 @@ pub(crate) static CLOCK: Array<Ticks, 1> = Array::new();
 /// One entry.
 #[btf_map]
 pub(crate) static EVENTS: PerCpuArray<Events, 1> = PerCpuArray::new();
+
+/// When a table was last full. Written by both hooks, read by them. One entry.
+#[btf_map]
+pub(crate) static FULLNESS: Array<Fullness, 1> = Array::new();
 
 /// Connections of IPv4, by `table::key::Location`. Written by both hooks, read by them and through
 /// mmap by user space. The loader sets the size. What happens when it is full: `table`.

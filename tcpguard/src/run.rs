@@ -115,6 +115,7 @@ mod tests {
     #[test]
     fn what_is_tracked_is_told_with_its_memory_and_its_limits() {
         let host = Plan {
+            transit: false,
             connections: 1 << 18,
             learning: Duration::ZERO,
             ingress_only: false,
@@ -123,6 +124,7 @@ mod tests {
                      kernel memory";
         assert_eq!(tracked(&host), plain);
         let mirror = Plan {
+            transit: true,
             learning: Duration::from_mins(1),
             ingress_only: true,
             ..host

@@ -33,7 +33,9 @@ impl Tracking {
     /// What that comes to on this host. `bridges` tells whether a guarded interface is a port of a
     /// bridge.
     pub fn plan(&self, bridges: bool) -> Result<Plan> {
+        let transit = bridges || forwards();
         Ok(Plan {
+            transit,
             connections: match self.max_conns {
                 Some(connections) => connections,
                 None => suited_to(memory()?),
@@ -41,7 +43,7 @@ impl Tracking {
             learning: match self.learn {
                 Some(time) => time,
                 // Of what goes through, to whomever, no socket here can tell.
-                None if bridges || forwards() => LEARN,
+                None if transit => LEARN,
                 None => Duration::ZERO,
             },
             ingress_only: self.ingress_only,
@@ -56,6 +58,8 @@ pub struct Plan {
     pub connections: u32,
     /// How long connections are taken over that were there before.
     pub learning: Duration,
+    /// Whether connections of others go through this host.
+    pub transit: bool,
     /// Whether what leaves is never seen.
     pub ingress_only: bool,
 }
@@ -69,6 +73,7 @@ impl Plan {
             voice: if self.ingress_only { VOICE_LONE } else { 0 },
             learn_from: clock::now(),
             learn_for: clock::ticks(self.learning),
+            transit: u32::from(self.transit),
             sets: [sets, sets],
             per_jiffy: clock::per_jiffy(),
             seed: seed()?,

@@ -33,9 +33,10 @@ pub(super) fn judge_scaled(pair: &mut Pair<'_>, seen: &Seen, scale: u8) -> Verdi
         // It has sent octets behind this FIN, so it is not its FIN.
         return Verdict::IGNORE;
     }
-    window::advance(pair.me, seen, scale);
     let mut marks = Marks::HEARD;
-    if fin {
+    // Where the numbers are not certain, one that fits by chance must not end a direction: an idle
+    // connection would be forgotten hours too soon.
+    if fin && (!pair.is_loose() || pair.agrees()) {
         marks = marks.with(Marks::FIN);
         if !pair.other.marks.contains(Marks::FIN) {
             marks = marks.with(Marks::CLOSER);
@@ -44,6 +45,7 @@ pub(super) fn judge_scaled(pair: &mut Pair<'_>, seen: &Seen, scale: u8) -> Verdi
     if pair.other.marks.contains(Marks::FIN) && !seen.ack.before(pair.other.end) {
         marks = marks.with(Marks::ACKED_FIN);
     }
+    window::advance(pair.me, seen, scale);
     pair.mark(marks, seen);
     Verdict::ACCEPT
 }

@@ -69,13 +69,16 @@ impl<'a> Pair<'a> {
     /// is this host's.
     #[inline(always)]
     pub(super) fn is_anchored(&self) -> bool {
-        let (me, other) = (self.me.marks, self.other.marks);
-        let either = me.with(other);
-        if !either.contains(Marks::LOOSE) {
-            return true;
-        }
-        let proven = either.contains(Marks::LOCAL) || !either.contains(Marks::CORRECTED);
-        me.common(other).contains(Marks::HEARD) && proven && window::agree(self.me, self.other)
+        let either = self.me.marks.with(self.other.marks);
+        let unproven = either.contains(Marks::CORRECTED) && !either.contains(Marks::LOCAL);
+        !either.contains(Marks::LOOSE) || (!unproven && self.agrees())
+    }
+
+    /// Whether what both directions have said of each other is possible.
+    #[inline(always)]
+    pub(super) fn agrees(&self) -> bool {
+        let both = self.me.marks.common(self.other.marks);
+        both.contains(Marks::HEARD) && window::agree(self.me, self.other)
     }
 
     /// Whether an objection to a segment's numbers can be relied upon: both sides were heard just now,

@@ -50,6 +50,10 @@ impl Ticks {
 /// nothing of a speaker was believed for so long, perhaps it is not the speaker who is wrong.
 pub const QUIET: u32 = 10 * SECOND;
 
+/// How long after the table was last full a connection may speak again that it had no room for: as
+/// long as a keepalive waits by default (RFC 1122 section 4.2.3.6), and a little more.
+pub const FORGIVEN: u32 = 2 * HOUR + 5 * MINUTE;
+
 /// How long an adopted connection is kept of which only one direction has been heard.
 pub const ONE_SIDED: u32 = 5 * MINUTE;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::Result;
 use tcpguard_common::{
-    abi::Adjudication,
+    abi::{Adjudication, Fullness},
     conn::{
         ruling::Ruling,
         seen::{Seen, Voice},
@@ -116,6 +116,7 @@ impl Engine for HostEngine {
 struct Tables {
     v4: Table<FlowKey4>,
     v6: Table<FlowKey6>,
+    fullness: Fullness,
 }
 
 impl Tables {
@@ -125,6 +126,7 @@ impl Tables {
         Self {
             v4: Table::new(CONNECTIONS, seed),
             v6: Table::new(CONNECTIONS, seed),
+            fullness: Fullness::default(),
         }
     }
 
@@ -134,7 +136,7 @@ impl Tables {
         v4.chain(v6).for_each(|conn| states.count(&conn, now));
     }
 
-    fn track(&self, segment: &Segment, frame: &Frame<'_>, pickup: Pickup) -> Ruling {
+    fn track(&mut self, segment: &Segment, frame: &Frame<'_>, pickup: Pickup) -> Ruling {
         let voice = match pickup {
             Pickup::Always if segment.flags.contains(TcpFlags::SYN) => Voice::FOREIGN.learning(),
             Pickup::Always | Pickup::Never => Voice::FOREIGN,
@@ -147,12 +149,16 @@ impl Tables {
             let len = usize::from(segment.options_len);
             seen = seen.with_options(&octets.get(..len).unwrap_or(octets));
         }
-        let plead = || match pickup {
-            Pickup::Never => Plea::Refuse,
-            Pickup::Always => witness::learn(&seen),
+        let learned = pickup == Pickup::Always || self.fullness.forgives(seen.now);
+        let plead = || {
+            if learned {
+                witness::learn(&seen)
+            } else {
+                Plea::Refuse
+            }
         };
         let ports = (segment.source_port, segment.destination_port);
-        match segment.addresses {
+        let ruling = match segment.addresses {
             Addresses::V4 {
                 source,
                 destination,
@@ -167,6 +173,10 @@ impl Tables {
                 let (key, way) = FlowKey6::new((source, ports.0), (destination, ports.1));
                 self.v6.decide(&key, way, &seen, plead)
             }
+        };
+        if ruling.is_table_full() {
+            self.fullness = Fullness::at(seen.now);
         }
+        ruling
     }
 }

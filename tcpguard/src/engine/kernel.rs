@@ -170,6 +170,8 @@ impl Loaded {
                 Some(Pickup::Always) => u32::MAX,
                 Some(Pickup::Never) | None => 0,
             },
+            // What a capture has goes through, as far as the engine can tell.
+            transit: 1,
             sets: [table::sets_for(CONNECTIONS); 2],
             interfaces,
             ..Config::DEFAULT
