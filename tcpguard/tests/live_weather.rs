@@ -67,7 +67,7 @@ fn transfers_are_adopted_out_of_a_rough_cable() {
         let pairs = pairs(&site, PORT);
         thread::scope(|scope| {
             let transfers = scope.spawn(|| {
-                over_both(pairs.each_ref(), |pair| transfer(pair, 1 << 20).unwrap());
+                over_both(pairs.each_ref(), |pair| transfer(pair, 96 << 20).unwrap());
             });
             let mut adopted = 0;
             while !transfers.is_finished() {

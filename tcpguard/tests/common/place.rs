@@ -20,6 +20,10 @@ pub(crate) fn guard(site: &Site, args: &[&str]) -> Guard {
     let (namespace, interfaces) = site.guarded();
     let (first, others) = interfaces.split_first().unwrap();
     let mut all = vec!["--interval", "100ms"];
+    // A small table is counted so quickly, in a debug build as well, that each reading is fresh.
+    if !args.contains(&"--max-conns") {
+        all.extend(["--max-conns", "4096"]);
+    }
     all.extend(others.iter().flat_map(|other| ["--iface", other]));
     all.extend(args);
     Guard::start(namespace, TCPGUARD, first, all).unwrap()
