@@ -143,23 +143,18 @@ impl<K> Copy for Shared<K> {}
 impl<K> Shared<K> {
     #[inline(always)]
     fn tag_at(self, way: usize) -> *mut u32 {
-        // SAFETY: the set is a map's value, which is never freed, and the slot is masked.
-        unsafe {
-            (&raw mut (*self.0.as_ptr()).tags)
-                .cast::<u32>()
-                .add(way & (table::WAYS - 1))
-        }
+        // SAFETY: the set is a map's value, which is never freed.
+        let tags = unsafe { &raw mut (*self.0.as_ptr()).tags };
+        // SAFETY: the slot is masked.
+        unsafe { tags.cast::<u32>().add(way & (table::WAYS - 1)) }
     }
 
     #[inline(always)]
     fn entry_at(self, way: usize) -> *mut Entry<K> {
-        let way = way & (table::WAYS - 1);
         // SAFETY: as above.
-        unsafe {
-            (&raw mut (*self.0.as_ptr()).entries)
-                .cast::<Entry<K>>()
-                .add(way)
-        }
+        let entries = unsafe { &raw mut (*self.0.as_ptr()).entries };
+        // SAFETY: as above.
+        unsafe { entries.cast::<Entry<K>>().add(way & (table::WAYS - 1)) }
     }
 }
 
@@ -173,12 +168,11 @@ impl<K: Key> View<K> for Shared<K> {
     /// What is mixed in is a number from memory, which is zero.
     #[inline(always)]
     fn forget(self, way: usize) -> usize {
+        // SAFETY: within the set.
+        let spare = unsafe { &raw const (*self.0.as_ptr()).spare };
         // SAFETY: within the set; volatile, so that the compiler knows as little.
-        way ^ unsafe {
-            (&raw const (*self.0.as_ptr()).spare)
-                .cast::<u32>()
-                .read_volatile()
-        } as usize
+        let zero = unsafe { spare.cast::<u32>().read_volatile() };
+        way ^ zero as usize
     }
 
     #[inline(always)]
