@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use tcpguard_common::conn::{Conn, state::State, time::Ticks};
 
 use super::{Flows, moment};
@@ -71,9 +72,9 @@ const fn index(state: State) -> usize {
     state as usize - 1
 }
 
-/// The tables, and what was counted in them last.
+/// What was counted in the tables last.
+#[derive(Debug)]
 pub struct Census {
-    flows: Flows,
     counted: Tables,
     due: Due,
 }
@@ -81,9 +82,8 @@ pub struct Census {
 impl Census {
     /// Of tables that have just been made, with room for `limit` connections each.
     #[must_use]
-    pub fn new(flows: Flows, limit: u32) -> Self {
+    pub fn new(limit: u32) -> Self {
         Self {
-            flows,
             counted: Tables {
                 limit,
                 states: [[0; State::COUNT]; 2],
@@ -94,22 +94,25 @@ impl Census {
     }
 
     /// Counts again, unless the last time was so long that it is not yet time.
-    pub fn tables(&mut self) -> Tables {
+    ///
+    /// The tables are mapped for the walk only: while they are, all of them seem to be this process's
+    /// memory.
+    pub fn tables(&mut self, map: impl FnOnce() -> Result<Flows>) -> Result<Tables> {
         let start = Instant::now();
         if self.due.is_at(start) {
-            self.counted = self.walk();
+            self.counted = self.walk(&map()?);
             self.due.after(start, start.elapsed());
         }
-        self.counted
+        Ok(self.counted)
     }
 
-    fn walk(&self) -> Tables {
+    fn walk(&self, flows: &Flows) -> Tables {
         let now = clock::now();
         let mut tables = Tables {
             limit: self.counted.limit,
             ..Tables::default()
         };
-        let Flows { v4, v6 } = &self.flows;
+        let Flows { v4, v6 } = flows;
         v4.for_each(|entry| tables.count(0, &entry.conn, now));
         v6.for_each(|entry| tables.count(1, &entry.conn, now));
         tables
@@ -117,6 +120,7 @@ impl Census {
 }
 
 /// When it is time for the next walk; `None` for at once.
+#[derive(Debug)]
 struct Due(Option<Instant>);
 
 impl Due {

@@ -72,13 +72,12 @@ impl Guard {
     /// Loads the programs and attaches them. If that fails anywhere, nothing stays attached.
     pub fn attach(options: &Options) -> Result<Self, AttachError> {
         let (ebpf, attached, plan) = attach::attach(options)?;
-        let census = census(&ebpf, &plan).map_err(AttachError::Tracking)?;
         let enforcing = options.policy.drop != ReasonSet::EMPTY;
         Ok(Self {
             ebpf,
             attached,
+            census: Census::new(plan.connections),
             plan,
-            census,
             since: Instant::now(),
             enforcing,
         })
@@ -103,7 +102,8 @@ impl Guard {
 
     /// Reads all counters, and counts connections if it is time.
     pub fn sample(&mut self) -> Result<Sample> {
-        let tables = self.census.tables();
+        let ebpf = &self.ebpf;
+        let tables = self.census.tables(|| flows(ebpf))?;
         Ok(Sample {
             taken: SystemTime::now(),
             uptime: self.since.elapsed(),
@@ -159,9 +159,8 @@ impl Guard {
     }
 }
 
-fn census(ebpf: &Ebpf, plan: &Plan) -> Result<Census> {
-    let flows = Flows::new(table(ebpf, abi::FLOWS4)?, table(ebpf, abi::FLOWS6)?)?;
-    Ok(Census::new(flows, plan.connections))
+fn flows(ebpf: &Ebpf) -> Result<Flows> {
+    Flows::new(table(ebpf, abi::FLOWS4)?, table(ebpf, abi::FLOWS6)?)
 }
 
 fn table<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a MapData> {
