@@ -27,8 +27,19 @@ impl<C: Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe> Guarded f
 #[inline(always)]
 pub(crate) fn guard<C: Guarded>(ctx: &C) -> Verdict {
     let place = Place::of(ctx);
+    // Of what nobody asks for nothing is written to memory.
+    if !config::tracking()
+        && let Some(flags) = parsed::plain_flags(ctx, place.link)
+    {
+        let judgement = Judgement {
+            verdict: enforced::<C>(judge_flags(flags)),
+            ruling: 0,
+        };
+        report::segment(ctx, place, judgement, flags, packet::linear(ctx));
+        return judgement.verdict;
+    }
     let mut parsed = Parsed::NOTHING;
-    let octets = if parsed::plain(ctx, place.link, &mut parsed) {
+    let octets = if config::tracking() && parsed::plain(ctx, place.link, &mut parsed) {
         packet::linear(ctx)
     } else {
         let broken = parsed::whole(ctx, place.link, &mut parsed);
@@ -72,11 +83,18 @@ fn judge<C: Guarded>(ctx: &C, parsed: &mut Parsed) -> Judgement {
         verdict = ruling.verdict();
         bits = ruling.bits();
     }
-    if verdict.is_drop() {
-        verdict = config::policy::<C>().apply(verdict);
-    }
     Judgement {
-        verdict,
+        verdict: enforced::<C>(verdict),
         ruling: bits,
+    }
+}
+
+/// What the policy of the hook makes of a verdict.
+#[inline(always)]
+fn enforced<C: Hooked>(verdict: Verdict) -> Verdict {
+    if verdict.is_drop() {
+        config::policy::<C>().apply(verdict)
+    } else {
+        verdict
     }
 }
