@@ -23,10 +23,11 @@ impl Key for FlowKey4 {
 impl Key for FlowKey6 {
     #[inline(always)]
     fn hash(&self, [first, second]: Seed) -> u64 {
-        let both = self.addresses.iter().fold(first, |hash, [a, b, c, d]| {
-            mix(mix(pair(*a, *b) ^ hash) ^ pair(*c, *d))
-        });
-        mix(both ^ ports(self.ports) ^ second)
+        // Side by side, which a processor works on at once; by different seeds, so that no two
+        // addresses cancel each other out.
+        let [low, high] = self.addresses;
+        let (low, high) = (address(low, first), address(high, second));
+        mix(low ^ high.rotate_left(32) ^ ports(self.ports))
     }
 }
 
@@ -73,6 +74,11 @@ const fn scaled(number: u32, sets: u32) -> u32 {
 #[inline(always)]
 const fn pair(high: u32, low: u32) -> u64 {
     (high as u64) << 32 | low as u64
+}
+
+#[inline(always)]
+const fn address([a, b, c, d]: [u32; 4], seed: u64) -> u64 {
+    mix(mix(pair(a, b) ^ seed) ^ pair(c, d))
 }
 
 #[inline(always)]
