@@ -22,6 +22,9 @@ pub(crate) struct Cost {
     pub(crate) amount: f64,
 }
 
+/// What the command line calls this stage.
+pub(crate) const NAME: &str = "memory and loading";
+
 /// All of them.
 pub(crate) fn measure() -> Result<Vec<Cost>> {
     let mut costs = Vec::new();

@@ -43,7 +43,11 @@ fn main() -> Result<()> {
             stages.push((stage.name, (stage.run)(&args)?));
         }
     }
-    let costs = cost::measure()?;
+    let costs = if cost::NAME.contains(&args.only) {
+        cost::measure()?
+    } else {
+        Vec::new()
+    };
     if args.json {
         report::json(&stages, &costs, &args);
     } else {
