@@ -182,14 +182,9 @@ fn leaving<K: Tabled>(key: &K, way: Way, seen: &Seen) -> u32 {
 
 #[inline(always)]
 fn rule<K: Tabled>(key: &K, way: Way, seen: &Seen, plead: impl FnOnce() -> Plea) -> u32 {
-    match Sixteen::of(key) {
-        Some(sixteen) => {
-            let ruling = table::decide(&sixteen, key, way, seen, plead);
-            if ruling.is_table_full() {
-                let _ = FULLNESS.set(0, Fullness::at(seen.now), 0);
-            }
-            ruling.bits()
-        }
-        None => Ruling::table_full().bits(),
+    let ruling = table::decide(&Sixteen::of(key), key, way, seen, plead);
+    if ruling.is_table_full() {
+        let _ = FULLNESS.set(0, Fullness::at(seen.now), 0);
     }
+    ruling.bits()
 }

@@ -28,11 +28,40 @@ use crate::{
     maps::{FLOWS4, FLOWS6},
 };
 
-/// The two candidate sets of one key.
+/// The two candidate sets of one key. The second one is not even looked for before the first has been
+/// looked at.
 pub(crate) struct Sixteen<'a, K> {
-    sets: [Shared<K>; 2],
     location: Location,
     key: &'a K,
+}
+
+/// A slot, and the set that it is in.
+pub(crate) struct Place<K> {
+    shared: Shared<K>,
+    slot: Slot,
+}
+
+impl<K> Clone for Place<K> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Place<K> {}
+
+impl<K> PartialEq for Place<K> {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        self.slot == other.slot
+    }
+}
+
+impl<K: Key> Place<K> {
+    #[inline(always)]
+    fn tag(self) -> *mut u32 {
+        self.shared.tag_at(self.slot.way())
+    }
 }
 
 /// A kind of key, and the table of its connections.
@@ -104,27 +133,25 @@ fn choose<K: Tabled>(first: u32, second: u32, now: u32) -> u32 {
 }
 
 impl<'a, K: Tabled> Sixteen<'a, K> {
-    /// The candidate sets of a key; `None` only if there is no such table.
+    /// The candidate sets of a key.
     #[inline(always)]
-    pub(crate) fn of(key: &'a K) -> Option<Self> {
+    pub(crate) fn of(key: &'a K) -> Self {
         let location = key.location();
-        let [first, second] = location.sets;
-        Some(Self {
-            sets: [Shared(K::set(first)?), Shared(K::set(second)?)],
-            location,
-            key,
-        })
+        Self { location, key }
     }
 
-    /// The set of a slot. By arithmetic, because two pointers that are one or the other would be
-    /// two ways to check.
+    /// A candidate set; `None` only if there is no such table.
     #[inline(always)]
-    fn set(&self, slot: Slot) -> Shared<K> {
-        if slot.set() == 0 {
-            self.sets[0]
-        } else {
-            self.sets[1]
-        }
+    fn set(&self, index: u32) -> Option<Shared<K>> {
+        K::set(index).map(Shared)
+    }
+
+    #[inline(always)]
+    fn find_in(&self, set: usize, index: u32) -> Option<Place<K>> {
+        let shared = self.set(index)?;
+        let way = table::find(shared, self.location.tag, self.key)?;
+        let slot = Slot::new(set, way);
+        Some(Place { shared, slot })
     }
 }
 
@@ -190,26 +217,29 @@ impl<K: Key> View<K> for Shared<K> {
 }
 
 impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
+    type Place = Place<K>;
+
     #[inline(always)]
-    fn find(&self) -> Option<Slot> {
-        for set in 0..2 {
-            let shared = if set == 0 { self.sets[0] } else { self.sets[1] };
-            if let Some(way) = table::find(shared, self.location.tag, self.key) {
-                return Some(Slot::new(set, way));
-            }
+    fn find(&self) -> Option<Place<K>> {
+        let [first, second] = self.location.sets;
+        match self.find_in(0, first) {
+            None => self.find_in(1, second),
+            found => found,
         }
-        None
     }
 
     #[inline(always)]
-    fn choose(&self, now: Ticks) -> Option<Slot> {
-        let slot = K::choose(self.location.sets, now).checked_sub(1)? as usize;
-        Some(Slot::new(slot / table::WAYS, slot))
+    fn choose(&self, now: Ticks) -> Option<Place<K>> {
+        let number = K::choose(self.location.sets, now).checked_sub(1)? as usize;
+        let slot = Slot::new(number / table::WAYS, number);
+        let [first, second] = self.location.sets;
+        let shared = self.set(if slot.set() == 0 { first } else { second })?;
+        Some(Place { shared, slot })
     }
 
     #[inline(always)]
-    fn claim(&self, slot: Slot) -> bool {
-        let tag = self.set(slot).tag_at(slot.way());
+    fn claim(&self, place: Place<K>) -> bool {
+        let tag = place.tag();
         // SAFETY: within the set.
         let there = unsafe { tag.read_volatile() };
         if there == BUSY {
@@ -225,24 +255,24 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
     }
 
     #[inline(always)]
-    fn publish(&self, slot: Slot) {
-        let tag = self.set(slot).tag_at(slot.way());
+    fn publish(&self, place: Place<K>) {
+        let tag = place.tag();
         // SAFETY: within the set. An exchange and not a store: no CPU may see the tag before the
         // entry.
         let _ = unsafe { atomic_xchg::<u32, { AtomicOrdering::SeqCst }>(tag, self.location.tag) };
     }
 
     #[inline(always)]
-    fn release(&self, slot: Slot) {
-        let tag = self.set(slot).tag_at(slot.way());
+    fn release(&self, place: Place<K>) {
+        let tag = place.tag();
         // SAFETY: within the set.
         unsafe { tag.write_volatile(EMPTY) }
     }
 
     #[inline(always)]
-    fn with<R>(&self, slot: Slot, work: impl FnOnce(&mut Entry<K>) -> R) -> R {
+    fn with<R>(&self, place: Place<K>, work: impl FnOnce(&mut Entry<K>) -> R) -> R {
         // SAFETY: within the set. Another CPU may hold it as well: every field is a number of which
         // any value is valid, and the core reads each once.
-        work(unsafe { &mut *self.set(slot).entry_at(slot.way()) })
+        work(unsafe { &mut *place.shared.entry_at(place.slot.way()) })
     }
 }

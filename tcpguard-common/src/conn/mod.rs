@@ -37,7 +37,6 @@ use self::{
     ruling::Ruling,
     seen::{Class, Seen},
     state::State,
-    window::{Bounds, Fit},
 };
 use crate::{flags::TcpFlags, flow::Way, verdict::Verdict};
 
@@ -47,7 +46,7 @@ use crate::{flags::TcpFlags, flow::Way, verdict::Verdict};
 #[inline(always)]
 pub fn track(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
     let pair = Pair::of(conn, way);
-    if is_plain(&pair, seen) && Bounds::of(pair.me, pair.other, seen).fit() == Fit::Inside {
+    if is_plain(&pair, seen) && window::is_plainly_inside(pair.me, pair.other, seen) {
         let ruling = Ruling::new(Verdict::ACCEPT)
             .from(State::Established)
             .to(State::Established)

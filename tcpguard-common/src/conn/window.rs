@@ -122,6 +122,22 @@ impl Bounds {
     }
 }
 
+/// Whether a segment of an established connection is plainly inside: by 32-bit comparisons that never
+/// say so of one that is not. What is retransmitted from before the last acknowledgment, or later than
+/// [`LATEST`], is left to the exact reckoning.
+#[inline(always)]
+pub(super) fn is_plainly_inside(me: &Half, other: &Half, seen: &Seen) -> bool {
+    let end = seen.end();
+    let ahead = seen.seq.0.wrapping_sub(other.ack.0).cast_signed();
+    let new = end.0.wrapping_sub(other.ack.0).cast_signed();
+    let behind = me.end.0.wrapping_sub(end.0).cast_signed();
+    let lag = other.end.0.wrapping_sub(seen.sacked.0);
+    ahead <= other.window.cast_signed()
+        && new >= 0
+        && behind <= LATEST as i32
+        && lag <= me.window.max(LATEST as u32)
+}
+
 /// How a segment of the direction `me` lies to the windows, whatever is known of the connection.
 #[inline(always)]
 pub(super) fn fit(me: &Half, other: &Half, seen: &Seen) -> Fit {
@@ -208,5 +224,43 @@ pub(super) fn advance(me: &mut Half, seen: &Seen, scale: u8) {
     // Only if it differs: a line that is not written stays with the other CPU.
     if me.seen != seen.now {
         me.seen = seen.now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::TcpFlags;
+
+    #[test]
+    fn what_is_plainly_inside_is_inside() {
+        type Numbers = (u32, i32, i32, i32, i32, u16, [u8; 2]);
+        bolero::check!().with_type().for_each(
+            |&(base, end, seq, other_end, ack, len, scales): &Numbers| {
+                // Near each other, or anywhere.
+                let near = |offset: i32| base.wrapping_add_signed(offset >> (scales[0] % 32));
+                let window = 1_u32 << (scales[1] % 31);
+                let half = |end, ack| Half {
+                    end: SeqNum(end),
+                    ack: SeqNum(ack),
+                    window,
+                    marks: Marks::ACKED_SYN,
+                    ..Half::SILENT
+                };
+                let me = half(near(end), base);
+                let other = half(near(other_end), base);
+                let seen = Seen {
+                    seq: SeqNum(near(seq)),
+                    ack: SeqNum(near(ack)),
+                    sacked: SeqNum(near(ack)),
+                    payload_len: u32::from(len),
+                    flags: TcpFlags::ACK,
+                    ..Seen::NOTHING
+                };
+                if is_plainly_inside(&me, &other, &seen) {
+                    assert_eq!(Bounds::of(&me, &other, &seen).fit(), Fit::Inside);
+                }
+            },
+        );
     }
 }

@@ -106,6 +106,8 @@ impl<K: Copy> Sixteen<'_, K> {
 }
 
 impl<K: Key + Default> Candidates<K> for Sixteen<'_, K> {
+    type Place = Slot;
+
     fn find(&self) -> Option<Slot> {
         let within = |(number, set)| Some(Slot::new(number, find(set, self.tag, &self.key)?));
         self.sets.into_iter().enumerate().find_map(within)

@@ -16,7 +16,8 @@ impl Key for FlowKey4 {
     #[inline(always)]
     fn hash(&self, [first, second]: Seed) -> u64 {
         let [low, high] = self.addresses;
-        mix(mix(pair(low, high) ^ first) ^ ports(self.ports) ^ second)
+        let both = fold(pair(low, high).wrapping_mul(odd(first)));
+        fold((both ^ ports(self.ports) ^ first).wrapping_mul(odd(second)))
     }
 }
 
@@ -84,6 +85,19 @@ const fn address([a, b, c, d]: [u32; 4], seed: u64) -> u64 {
 #[inline(always)]
 const fn ports([low, high]: [u16; 2]) -> u64 {
     (high as u64) << 16 | low as u64
+}
+
+/// A secret multiplier: of two keys that somebody chose without it, the products are no nearer than
+/// chance has it (multiply-shift hashing; Dietzfelbinger and others, 1997).
+#[inline(always)]
+const fn odd(seed: u64) -> u64 {
+    (seed ^ SECOND_FACTOR) | 1
+}
+
+/// Brings the upper bits down, which depend on all of the lower ones.
+#[inline(always)]
+const fn fold(bits: u64) -> u64 {
+    bits ^ (bits >> 32)
 }
 
 /// Spreads every bit over all of them (Pelle Evensen's and Chris Wellons' search for such

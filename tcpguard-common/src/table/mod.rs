@@ -164,22 +164,25 @@ fn used_slots<K>(set: impl View<K>) -> usize {
 
 /// The sixteen slots of one connection, and what can be done to them.
 pub trait Candidates<K> {
+    /// A slot, and how its memory is reached.
+    type Place: Copy + PartialEq;
+
     /// The slot that holds its entry.
-    fn find(&self) -> Option<Slot>;
+    fn find(&self) -> Option<Self::Place>;
 
     /// Where its entry would go; `None` if all slots hold what must not give way.
-    fn choose(&self, now: Ticks) -> Option<Slot>;
+    fn choose(&self, now: Ticks) -> Option<Self::Place>;
 
     /// Takes a slot for it, from whatever was there; false if another CPU was faster. Its entry can
     /// then be written, and is found by nobody before [`Candidates::publish`].
-    fn claim(&self, slot: Slot) -> bool;
+    fn claim(&self, place: Self::Place) -> bool;
 
     /// Lets the entry of a claimed slot be found.
-    fn publish(&self, slot: Slot);
+    fn publish(&self, place: Self::Place);
 
     /// Gives a published slot back.
-    fn release(&self, slot: Slot);
+    fn release(&self, place: Self::Place);
 
     /// Works on the entry of a slot.
-    fn with<R>(&self, slot: Slot, work: impl FnOnce(&mut Entry<K>) -> R) -> R;
+    fn with<R>(&self, place: Self::Place, work: impl FnOnce(&mut Entry<K>) -> R) -> R;
 }
