@@ -15,14 +15,16 @@ use aya_ebpf::{
 use tcpguard_common::{
     abi::{Fullness, Question4, Question6, Transcript},
     conn::{
+        self,
         ruling::Ruling,
         seen::{Seen, Voice},
         time::Ticks,
         witness::{self, Plea},
     },
     flags::TcpFlags,
-    flow::Way,
-    table,
+    flow::{FlowKey4, FlowKey6, Way},
+    segment::{Addresses, Segment},
+    table::{self, Candidates as _},
 };
 
 use crate::{
@@ -64,6 +66,41 @@ impl Tracked for TcContext {
     fn rule6(&self, question: &Question6) -> u32 {
         egress_flow6(question)
     }
+}
+
+/// The tracker's ruling on a segment of a connection that is plainly going on; `None` says nothing.
+#[inline(always)]
+pub(crate) fn track_plain<C: Hooked>(segment: &Segment) -> Option<Ruling> {
+    // Neither a turn in the connection's life nor SACK.
+    let turns = TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::RST);
+    if segment.flags.intersects(turns) || segment.options_len > 0 {
+        return None;
+    }
+    let seen = Seen::new(segment, now(), config::voice::<C>());
+    let (from, to) = (segment.source_port, segment.destination_port);
+    match segment.addresses {
+        Addresses::V4 {
+            source,
+            destination,
+        } => {
+            let (key, way) = FlowKey4::new((source, from), (destination, to));
+            hit(&key, way, &seen)
+        }
+        Addresses::V6 {
+            source,
+            destination,
+        } => {
+            let (key, way) = FlowKey6::new((source, from), (destination, to));
+            hit(&key, way, &seen)
+        }
+    }
+}
+
+#[inline(always)]
+fn hit<K: Tabled>(key: &K, way: Way, seen: &Seen) -> Option<Ruling> {
+    let sixteen = Sixteen::of(key);
+    let place = sixteen.find()?;
+    sixteen.with(place, |entry| conn::track_plain(&mut entry.conn, way, seen))
 }
 
 /// Asks the tracker about a segment with legal flags.

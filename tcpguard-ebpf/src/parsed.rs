@@ -137,23 +137,9 @@ impl Parseable for TcContext {
 
 /// Whether a frame is a plain segment in one buffer, and which. All that it is not leaves by one exit,
 /// and no helper call takes registers away: this is the path of nearly every segment.
-///
-/// A function of its own, so that its stack is free again when the tracker is asked.
-#[inline(never)]
-pub(crate) fn plain(ctx: &impl Buffer, link: Link, parsed: &mut Parsed) -> bool {
-    let mut segment = Segment::EMPTY;
-    if !parse_plain(&mut Packet::first_buffer(ctx), link, &mut segment) {
-        return false;
-    }
-    parsed.set(&segment);
-    true
-}
-
-/// The flags of a plain segment in one buffer, if it is one: all that a guard without tracking asks for.
 #[inline(always)]
-pub(crate) fn plain_flags(ctx: &impl Buffer, link: Link) -> Option<TcpFlags> {
-    let mut segment = Segment::EMPTY;
-    parse_plain(&mut Packet::first_buffer(ctx), link, &mut segment).then_some(segment.flags)
+pub(crate) fn plain(ctx: &impl Buffer, link: Link, segment: &mut Segment) -> bool {
+    parse_plain(&mut Packet::first_buffer(ctx), link, segment)
 }
 
 /// The segment of a frame that may be anything, or the verdict on one without a segment.

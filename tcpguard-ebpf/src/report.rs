@@ -8,15 +8,7 @@ use tcpguard_common::{
 use crate::{
     config::{self, Hooked},
     maps::{COUNTERS, EVENTS},
-    transcript::{self, Transcribe},
 };
-
-/// What was decided about a segment, and what the tracker said of it: [`Ruling::bits`], or 0.
-#[derive(Clone, Copy)]
-pub(crate) struct Judgement {
-    pub(crate) verdict: Verdict,
-    pub(crate) ruling: u32,
-}
 
 /// Where a frame is counted, and how it is read once more if its judgement is written down. Two
 /// words, so that it is passed in registers.
@@ -41,17 +33,10 @@ impl Place {
 
 /// Counts a segment in a frame of `octets` octets.
 #[inline(always)]
-pub(crate) fn segment(
-    ctx: &impl Transcribe,
-    place: Place,
-    judgement: Judgement,
-    flags: TcpFlags,
-    octets: u32,
-) {
+pub(crate) fn segment(place: Place, verdict: Verdict, flags: TcpFlags, octets: u32) {
     if let Some(counters) = counters(place) {
-        counters.count_segment(judgement.verdict, flags, octets);
+        counters.count_segment(verdict, flags, octets);
     }
-    transcript::write(ctx, place.link, judgement.verdict, judgement.ruling);
 }
 
 /// Counts what a ruling brought about in the life of a connection: rare beside its segments.
@@ -70,11 +55,10 @@ pub(crate) fn event(ruling: Ruling) {
 
 /// Counts a frame of `octets` octets that gave no segment.
 #[inline(always)]
-pub(crate) fn frame(ctx: &impl Transcribe, place: Place, verdict: Verdict, octets: u32) {
+pub(crate) fn frame(place: Place, verdict: Verdict, octets: u32) {
     if let Some(counters) = counters(place) {
         counters.count_frame(verdict, octets);
     }
-    transcript::write(ctx, place.link, verdict, 0);
 }
 
 #[inline(always)]

@@ -20,6 +20,7 @@ use tcpguard_common::{
 
 use crate::{
     config,
+    guard::Judgement,
     maps::ADJUDICATION,
     parsed::{self, Parseable, Parsed},
 };
@@ -46,12 +47,12 @@ impl Transcribe for TcContext {
 
 /// Writes a judgement down if the loader asked for that.
 #[inline(always)]
-pub(crate) fn write(ctx: &impl Transcribe, link: Link, verdict: Verdict, ruling: u32) {
+pub(crate) fn write(ctx: &impl Transcribe, link: Link, judgement: Judgement) {
     if config::transcript() != Transcript::Off as u32 {
         ctx.transcribe(
             u32::from(link == Link::RawIp),
-            verdict.cell() as u32,
-            ruling,
+            judgement.verdict.cell() as u32,
+            judgement.ruling,
         );
     }
 }

@@ -45,17 +45,27 @@ use crate::{flags::TcpFlags, flow::Way, verdict::Verdict};
 /// A segment that is dropped or ignored changes nothing.
 #[inline(always)]
 pub fn track(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
-    let pair = Pair::of(conn, way);
-    if is_plain(&pair, seen) && window::is_plainly_inside(pair.me, pair.other, seen) {
-        let ruling = Ruling::new(Verdict::ACCEPT)
-            .from(State::Established)
-            .to(State::Established)
-            .going(pair.direction());
-        let scale = pair.me.scale;
-        window::advance(pair.me, seen, scale);
-        return ruling;
+    match track_plain(conn, way, seen) {
+        Some(ruling) => ruling,
+        None => verified::track_rare(conn, way, seen),
     }
-    verified::track_rare(conn, way, seen)
+}
+
+/// The same if it is a segment as nearly all are: of a connection that is established, and within its
+/// windows without a doubt. `None` says nothing about any other, and changes nothing.
+#[inline(always)]
+pub fn track_plain(conn: &mut Conn, way: Way, seen: &Seen) -> Option<Ruling> {
+    let pair = Pair::of(conn, way);
+    if !is_plain(&pair, seen) || !window::is_plainly_inside(pair.me, pair.other, seen) {
+        return None;
+    }
+    let ruling = Ruling::new(Verdict::ACCEPT)
+        .from(State::Established)
+        .to(State::Established)
+        .going(pair.direction());
+    let scale = pair.me.scale;
+    window::advance(pair.me, seen, scale);
+    Some(ruling)
 }
 
 /// Whether a segment without an entry makes one.
