@@ -76,13 +76,14 @@ impl Parsed {
                 rest.destination = destination;
             }
             Addresses::V6 {
-                source: [a, b, c, source],
-                destination: [e, f, g, destination],
+                source,
+                destination,
             } => {
                 self.version = 6;
-                self.question.prefixes = [[a, b, c], [e, f, g]];
-                rest.source = source;
-                rest.destination = destination;
+                rest.source = source[3];
+                rest.destination = destination[3];
+                self.question.prefixes =
+                    [source, destination].map(|address| [address[0], address[1], address[2]]);
             }
         }
     }

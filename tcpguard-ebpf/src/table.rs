@@ -140,15 +140,9 @@ impl<'a, K: Tabled> Sixteen<'a, K> {
         Self { location, key }
     }
 
-    /// A candidate set; `None` only if there is no such table.
-    #[inline(always)]
-    fn set(&self, index: u32) -> Option<Shared<K>> {
-        K::set(index).map(Shared)
-    }
-
     #[inline(always)]
     fn find_in(&self, set: usize, index: u32) -> Option<Place<K>> {
-        let shared = self.set(index)?;
+        let shared = Shared(K::set(index)?);
         let way = table::find(shared, self.location.tag, self.key)?;
         let slot = Slot::new(set, way);
         Some(Place { shared, slot })
@@ -233,7 +227,7 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
         let number = K::choose(self.location.sets, now).checked_sub(1)? as usize;
         let slot = Slot::new(number / table::WAYS, number);
         let [first, second] = self.location.sets;
-        let shared = self.set(if slot.set() == 0 { first } else { second })?;
+        let shared = Shared(K::set(if slot.set() == 0 { first } else { second })?);
         Some(Place { shared, slot })
     }
 

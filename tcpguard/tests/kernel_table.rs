@@ -1,6 +1,7 @@
 //! Two CPUs at work on one flow table, through the very bytecode: no connection is lost, entered twice
 //! or mixed up with another. Needs root.
 #![expect(
+    clippy::expect_used,
     clippy::unwrap_used,
     reason = "what a test relies on fails it by panicking"
 )]

@@ -22,7 +22,7 @@ use super::{
 use crate::{reason::Reason, seq::SeqNum};
 
 /// How late a segment may be whatever the window: `MAXACKWINCONST` in the kernel.
-const LATEST: i64 = 66_000;
+const LATEST: u32 = 66_000;
 
 /// More than ever is in flight on one connection, and little of the sequence space.
 const MOST: i64 = 1 << 24;
@@ -93,11 +93,11 @@ impl Bounds {
         if self.unsent > 0 {
             return Fit::Outside(Reason::AckOfUnsent);
         }
-        let latest = i64::from(self.room).max(LATEST);
+        let latest = i64::from(self.room.max(LATEST));
         if self.behind > latest {
             return late(self.behind, latest, Reason::SeqBelowWindow);
         }
-        let latest = i64::from(self.own_room).max(LATEST);
+        let latest = i64::from(self.own_room.max(LATEST));
         if -self.unsent > latest {
             return late(-self.unsent, latest, Reason::AckTooOld);
         }
@@ -134,8 +134,8 @@ pub(super) fn is_plainly_inside(me: &Half, other: &Half, seen: &Seen) -> bool {
     let lag = other.end.0.wrapping_sub(seen.sacked.0);
     ahead <= other.window.cast_signed()
         && new >= 0
-        && behind <= LATEST as i32
-        && lag <= me.window.max(LATEST as u32)
+        && behind <= LATEST.cast_signed()
+        && lag <= me.window.max(LATEST)
 }
 
 /// How a segment of the direction `me` lies to the windows, whatever is known of the connection.
@@ -207,7 +207,7 @@ fn acknowledges(half: &Half, other: &Half) -> bool {
 /// Whether so many octets can be in flight to a receiver that offers this window.
 #[inline(always)]
 pub(super) fn is_possible(in_flight: i64, window: u32) -> bool {
-    0 <= in_flight && in_flight <= i64::from(window).clamp(LATEST, MOST)
+    0 <= in_flight && in_flight <= i64::from(window).clamp(i64::from(LATEST), MOST)
 }
 
 /// Moves a half on by a segment of its own that is inside; `scale` is that of its windows.
