@@ -128,12 +128,17 @@ pub(crate) fn track<C: Hooked + Tracked + Optioned>(
 /// The moment: the kernel's, or that of a replay.
 #[inline(always)]
 fn now() -> Ticks {
-    if config::transcript() == Transcript::Adjudicate as u32 {
+    if is_replay() {
         return CLOCK.get(0).copied().unwrap_or_default();
     }
     // SAFETY: reads a counter; the verifier makes a single load of it.
     let jiffies = unsafe { bpf_jiffies64() };
     Ticks::from_jiffies(jiffies, config::per_jiffy())
+}
+
+#[inline(always)]
+fn is_replay() -> bool {
+    config::transcript() == Transcript::Adjudicate as u32
 }
 
 #[unsafe(no_mangle)]
@@ -185,7 +190,12 @@ extern "C" fn egress_flow6(question: *const Question6) -> u32 {
 #[inline(always)]
 fn arriving<K: Tabled + Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &Seen) -> u32 {
     rule(key, way, seen, || {
-        let plea = crate::witness::ask(ctx, key, way, seen);
+        // A replay is about another time and, maybe, another host.
+        let plea = if is_replay() {
+            Plea::Refuse
+        } else {
+            crate::witness::ask(ctx, key, way, seen)
+        };
         if matches!(plea, Plea::Refuse) && is_learned(seen.now) {
             witness::learn(seen)
         } else {
