@@ -1,5 +1,6 @@
 //! A good connection is never harmed: two peers that follow the RFC talk over a path that loses,
-//! delays and reorders on both sides of the guard, and no segment of theirs is ever dropped.
+//! delays and reorders on both sides of the guard, and no segment of theirs is ever dropped; not even
+//! if somebody forges segments in their names all the while, without seeing what they say.
 //!
 //! The peers are simple and honest; what they send is whatever loss makes of it: retransmissions,
 //! duplicates, late acknowledgments, windows that close and open, either side closing first.

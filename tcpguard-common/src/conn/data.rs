@@ -45,6 +45,7 @@ pub(super) fn judge_scaled(pair: &mut Pair<'_>, seen: &Seen, scale: u8) -> Verdi
     if pair.other.marks.contains(Marks::FIN) && !seen.ack.before(pair.other.end) {
         marks = marks.with(Marks::ACKED_FIN);
     }
+    pair.introduce(seen);
     window::advance(pair.me, seen, scale);
     pair.mark(marks, seen);
     Verdict::ACCEPT

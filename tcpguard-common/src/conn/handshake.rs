@@ -25,6 +25,7 @@ pub(super) fn syn(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict {
         State::SynReceived | State::Established | State::FinWait | State::CloseWait => {
             Verdict::IGNORE
         }
+        State::LastAck if !pair.has_said_all() => Verdict::IGNORE,
         // RFC 9293 section 3.6.1 lets a higher number open anew, and RFC 6191 a later timestamp. In
         // LAST-ACK it may be that the last ACK went by unseen.
         State::LastAck | State::TimeWait | State::Closed => {
@@ -57,6 +58,7 @@ fn again(pair: &mut Pair<'_>, seen: &Seen) -> Verdict {
         pair.me.isn = seen.seq;
         pair.me.end = seen.end();
         pair.mark(Marks::LOOSE, seen);
+        pair.offer(seen);
     }
     pair.me.extend(seen.end());
     pair.me.seen = seen.now;
@@ -66,7 +68,8 @@ fn again(pair: &mut Pair<'_>, seen: &Seen) -> Verdict {
 /// A SYN+ACK for a connection that has an entry.
 #[inline(always)]
 pub(super) fn syn_ack(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict {
-    let original = pair.me.marks.contains(Marks::ORIGINAL);
+    // Of a connection that was taken over, who spoke first is a guess.
+    let original = pair.me.marks.contains(Marks::ORIGINAL) && !pair.is_loose();
     let repeated = pair.me.marks.contains(Marks::SYN) && pair.me.seq_is(seen);
     let unsolicited = Verdict::dropped(Reason::SynackUnsolicited);
     match before {
@@ -84,7 +87,7 @@ pub(super) fn syn_ack(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdic
         }
         // A late duplicate: the third segment was lost, and is sent again.
         State::Established | State::FinWait | State::CloseWait | State::LastAck
-            if original && !repeated && !pair.is_loose() =>
+            if original && !repeated =>
         {
             unsolicited
         }

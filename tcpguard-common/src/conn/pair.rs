@@ -105,7 +105,7 @@ impl<'a> Pair<'a> {
         *self.me = Half {
             isn: seen.seq,
             end: seen.end(),
-            window: u32::from(seen.window),
+            window: offered(seen, if scaled { seen.scale } else { 0 }),
             seen: seen.now,
             marks: Marks::ORIGINAL
                 .with(Marks::HEARD)
@@ -191,7 +191,9 @@ impl<'a> Pair<'a> {
     #[inline(always)]
     pub(super) fn answer(&mut self, seen: &Seen) {
         let scaled = seen.scale != Seen::NO_SCALE;
-        let used = scaled && self.other.marks.contains(Marks::SCALED);
+        // It is offered only in answer to an offer; so if the SYN that was seen has none, it was not
+        // the one that is answered.
+        let used = scaled && (self.other.marks.contains(Marks::SCALED) || self.is_loose());
         let again = self.me.marks.contains(Marks::SYN);
         let same = again && self.me.seq_is(seen);
         // Sent again, it does not take back what was sent behind it.
@@ -200,24 +202,39 @@ impl<'a> Pair<'a> {
         } else {
             seen.end()
         };
+        // Of two that differ, the peer may have taken either.
+        let differs = again && !same;
+        let scale = if used { seen.scale } else { 0 };
+        let scale = scale.max(if differs { self.me.scale } else { 0 });
         let kept = self.me.marks.common(Marks::LOOSE.with(Marks::ORIGINAL));
         *self.me = Half {
             isn: seen.seq,
             end,
             ack: seen.ack,
-            window: u32::from(seen.window).max(self.me.window),
+            window: offered(seen, scale).max(self.me.window),
             seen: seen.now,
             marks: kept
                 .with(Marks::HEARD)
                 .with(Marks::SYN)
                 .with(Marks::ACKED_SYN)
-                // SYN cookies change with time: the peer may have taken either.
-                .with(given(Marks::LOOSE, again && !same))
+                // SYN cookies change with time.
+                .with(given(Marks::LOOSE, differs))
                 .with(given(Marks::SCALED, scaled))
                 .with(seen.speaker()),
-            scale: if used { seen.scale } else { 0 },
+            scale,
             wraps: 0,
         };
+    }
+
+    /// Takes note of the window that another SYN of this direction offers. Which of them is answered is
+    /// not known, so the larger scale counts.
+    #[inline(always)]
+    pub(super) fn offer(&mut self, seen: &Seen) {
+        self.me.window = self.me.window.max(u32::from(seen.window));
+        if seen.scale != Seen::NO_SCALE {
+            self.me.scale = self.me.scale.max(seen.scale);
+            self.mark(Marks::SCALED, seen);
+        }
     }
 
     /// Takes this segment's word for where its direction stands.
@@ -231,6 +248,24 @@ impl<'a> Pair<'a> {
         self.mark(Marks::LOOSE.with(Marks::CORRECTED).with(Marks::HEARD), seen);
     }
 
+    /// Whether all that either side has sent is acknowledged, but for its FIN.
+    #[inline(always)]
+    pub(super) fn has_said_all(&self) -> bool {
+        let left = |me: &Half, other: &Half| me.end.offset_from(other.ack);
+        left(self.me, self.other) <= 1 && left(self.other, self.me) <= 1
+    }
+
+    /// Puts the first word of a direction in place of what the other one implied, which would agree
+    /// with itself.
+    #[inline(always)]
+    pub(super) fn introduce(&mut self, seen: &Seen) {
+        if !self.me.marks.contains(Marks::HEARD) {
+            self.me.isn = seen.seq.plus(u32::MAX);
+            self.me.end = seen.end();
+            self.me.ack = seen.ack;
+        }
+    }
+
     /// Adds what a segment of this direction makes known.
     #[inline(always)]
     pub(super) fn mark(&mut self, marks: Marks, seen: &Seen) {
@@ -242,9 +277,12 @@ impl<'a> Pair<'a> {
     /// sides offered one (RFC 7323 section 2.2).
     #[inline(always)]
     pub(super) fn settled_scale(&self) -> u8 {
-        let both = self.me.marks.common(self.other.marks);
-        if self.me.marks.contains(Marks::ACKED_SYN) || both.contains(Marks::SCALED) {
+        let (me, other) = (self.me.marks, self.other.marks);
+        if me.contains(Marks::ACKED_SYN) || me.common(other).contains(Marks::SCALED) {
             self.me.scale
+        } else if other.contains(Marks::SCALED) && self.is_loose() {
+            // Its SYN that was answered went by unseen.
+            LARGEST_SCALE
         } else {
             0
         }
@@ -291,6 +329,17 @@ pub(super) const fn readiness(one: Marks, two: Marks, idle: u32) -> u32 {
         State::TimeWait | State::Closed => ENDED | idle,
         State::SynSent | State::SynSent2 | State::SynReceived => HALF_OPEN | idle,
         State::Established | State::FinWait | State::CloseWait | State::LastAck => 0,
+    }
+}
+
+/// The window that a SYN or SYN+ACK offers. One that may be a late duplicate says nothing of how far the
+/// window has opened since.
+#[inline(always)]
+const fn offered(seen: &Seen, scale: u8) -> u32 {
+    if seen.is_learned() {
+        65_535 << (scale & 15)
+    } else {
+        seen.window as u32
     }
 }
 

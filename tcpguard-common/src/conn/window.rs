@@ -205,9 +205,13 @@ fn acknowledges(half: &Half, other: &Half) -> bool {
 }
 
 /// Whether so many octets can be in flight to a receiver that offers this window.
+///
+/// Where more is in flight nothing is certain, and lets pass; a larger bound would let numbers that
+/// somebody made up agree by chance.
 #[inline(always)]
 pub(super) fn is_possible(in_flight: i64, window: u32) -> bool {
-    0 <= in_flight && in_flight <= i64::from(window).clamp(i64::from(LATEST), MOST)
+    const MOST: u32 = 1 << 20;
+    0 <= in_flight && in_flight <= i64::from(window.clamp(LATEST, MOST))
 }
 
 /// Moves a half on by a segment of its own that is inside; `scale` is that of its windows.

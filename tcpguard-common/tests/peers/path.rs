@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use tcpguard_common::{
     conn::{
+        ruling::Ruling,
         seen::{Seen, Voice},
         time::Ticks,
         witness::{Plea, learn},
     },
     flags::TcpFlags,
     flow::FlowKey4,
+    seq::SeqNum,
     table::host::Table,
 };
 
@@ -32,6 +34,8 @@ pub(crate) struct Path {
     /// What happens, by time and order.
     queue: BTreeMap<(u64, u64), Event>,
     events: u64,
+    /// Whether somebody forges segments of the connection.
+    attacked: bool,
     log: String,
 }
 
@@ -58,8 +62,10 @@ impl Path {
             now: 0,
             queue: BTreeMap::new(),
             events: 0,
+            attacked: false,
             log: String::new(),
         };
+        path.attacked = path.draw(2) == 0;
         path.loss = [0, 10, 50, 200][path.draw(4)];
         path.delay = [1, 20, 200, 2000][path.draw(4)];
         path.begins = [0, path.draw(3000) as u64][path.draw(2)];
@@ -106,6 +112,7 @@ impl Path {
         match event {
             Event::AtGuard(i, segment) if self.is_stale(i, &segment) => {}
             Event::AtGuard(i, segment) => {
+                self.forge();
                 self.judge(i, &segment)?;
                 self.hop(|s| Event::AtPeer(i, s), segment);
             }
@@ -133,6 +140,67 @@ impl Path {
         self.begins > 0 && segment.flags.contains(TcpFlags::SYN) && self.peers[i].is_open()
     }
 
+    /// Segments in the name of either side, from somebody who knows their addresses and ports and sees
+    /// nothing of what they say. Whether they pass is not asked: the peers would not take them.
+    fn forge(&mut self) {
+        const SETS: [TcpFlags; 6] = [
+            TcpFlags::SYN,
+            TcpFlags::SYN.with(TcpFlags::ACK),
+            TcpFlags::ACK,
+            TcpFlags::FIN.with(TcpFlags::ACK),
+            TcpFlags::RST,
+            TcpFlags::RST.with(TcpFlags::ACK),
+        ];
+        if !self.attacked || self.draw(3) > 0 {
+            return;
+        }
+        let numbers = [self.draw(1 << 32), self.draw(1 << 32)].map(|number| SeqNum(word(number)));
+        let seen = Seen {
+            seq: numbers[0],
+            ack: numbers[1],
+            sacked: numbers[1],
+            payload_len: word([0, 0, 1, 1460][self.draw(4)]),
+            now: self.ticks(),
+            window: 65_535,
+            flags: SETS[self.draw(SETS.len())],
+            ..Seen::NOTHING
+        };
+        let i = self.draw(2);
+        let ruling = self.ask(i, &seen);
+        let (now, name) = (self.now, ["orig", "reply"][i]);
+        let _ = writeln!(
+            self.log,
+            "{now:>7} ms forged {name:5} {} -> {ruling:?}",
+            seen.flags
+        );
+    }
+
+    fn ticks(&self) -> Ticks {
+        Ticks(u32::try_from(self.now / 250).expect("no connection lasts for years"))
+    }
+
+    /// What the guard says to a segment of peer `i`.
+    fn ask(&self, i: usize, seen: &Seen) -> Ruling {
+        let learning = self.begins > 0 && seen.flags.contains(TcpFlags::SYN);
+        let seen = &Seen {
+            voice: if learning {
+                Voice::FOREIGN.learning()
+            } else {
+                Voice::FOREIGN
+            },
+            ..*seen
+        };
+        let ends = [(1, 40000), (2, 80)];
+        let (key, way) = FlowKey4::new(ends[i], ends[1 - i]);
+        self.guard.decide(&key, way, seen, || {
+            if self.begins > 0 {
+                learn(seen)
+            } else {
+                Plea::Refuse
+            }
+        })
+    }
+
     fn judge(&mut self, i: usize, segment: &Segment) -> Result<(), String> {
         if self.now < self.begins {
             return Ok(());
@@ -146,22 +214,13 @@ impl Path {
             ack,
             sacked: ack,
             payload_len: segment.len,
-            now: Ticks(u32::try_from(self.now / 250).expect("no connection lasts for years")),
+            now: self.ticks(),
             window: u16::try_from(window).expect("a window fits at its scale"),
             flags: segment.flags,
             scale: if syn { self.scale } else { Seen::NO_SCALE },
-            voice: Voice::FOREIGN,
             ..Seen::default()
         };
-        let ends = [(1, 40000), (2, 80)];
-        let (key, way) = FlowKey4::new(ends[i], ends[1 - i]);
-        let ruling = self.guard.decide(&key, way, &seen, || {
-            if self.begins > 0 {
-                learn(&seen)
-            } else {
-                Plea::Refuse
-            }
-        });
+        let ruling = self.ask(i, &seen);
         let after = ruling.after().map_or("-", |state| state.as_str());
         let verdict = ruling.verdict();
         let (now, name) = (self.now, ["orig", "reply"][i]);
