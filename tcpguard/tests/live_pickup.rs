@@ -12,6 +12,7 @@ use common::place::{
 };
 use serde_json::Value;
 use xtask::lab::{
+    guard::Guard,
     line::Pair,
     site::{Guarded, Site},
     traffic::{Flow, exchange},
@@ -82,33 +83,29 @@ fn idle_connections_are_adopted_whoever_speaks_first() {
 
 #[test]
 fn a_guard_that_is_stopped_and_started_again_harms_no_transfer() {
-    for guarded in Guarded::ALL {
-        let (site, first) = guarded_site(guarded, &[]);
-        let flows = Flows::start(&pairs(&site, PORT));
-        let mut running = first;
-        for round in 0..3 {
-            flows.advance("guarded");
-            stop_harmless(running, (guarded, round));
-            flows.advance("unguarded");
-            running = guard(&site, &[]);
-        }
-        flows.advance("guarded again");
-        flows.finish();
-        stop_harmless(running, guarded);
-    }
+    started_again("after its stop", |running, what| {
+        stop_harmless(running, what);
+    });
 }
 
 #[test]
 fn a_guard_that_is_killed_and_started_again_harms_no_transfer() {
+    started_again("after kill -9", |mut running, what| {
+        assert_harmless(&running.fresh_reading().unwrap(), what);
+        running.kill().unwrap();
+    });
+}
+
+/// Transfers that go on while their guard is ended, three times, and another one started.
+fn started_again(ended: &str, end: impl Fn(Guard, (Guarded, usize))) {
     for guarded in Guarded::ALL {
         let (site, first) = guarded_site(guarded, &[]);
         let flows = Flows::start(&pairs(&site, PORT));
         let mut running = first;
         for round in 0..3 {
             flows.advance("guarded");
-            assert_harmless(&running.fresh_reading().unwrap(), (guarded, round));
-            running.kill().unwrap();
-            flows.advance("after kill -9");
+            end(running, (guarded, round));
+            flows.advance(ended);
             running = guard(&site, &[]);
         }
         flows.advance("guarded again");

@@ -22,6 +22,26 @@ pub(crate) struct Rivals {
     pub(crate) shuffled: Option<usize>,
 }
 
+impl Rivals {
+    /// Those of a path over another connection each time, but for the hash map: the bare drop, and
+    /// behind it in the stage what another frame costs alone.
+    pub(crate) fn shuffled(bare: usize) -> Self {
+        Self {
+            bare,
+            shuffled: Some(bare + 1),
+            ..Self::default()
+        }
+    }
+
+    /// With the hash map besides, at this place.
+    pub(crate) fn and_hash(self, hash: usize) -> Self {
+        Self {
+            hash: Some(hash),
+            ..self
+        }
+    }
+}
+
 /// A program with one frame, or with frames made of one.
 pub(crate) struct Path {
     /// Empty of what is only measured to compare with.

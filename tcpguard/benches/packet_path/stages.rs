@@ -228,19 +228,12 @@ fn contest(name: &str, frame: &TcpFrame, bare: usize) -> [Path; 4] {
         bare,
         ..Rivals::default()
     };
-    let shuffled = Rivals {
-        shuffled: Some(bare + 1),
-        ..alone
-    };
-    let hash = Rivals {
-        hash: Some(bare + 2),
-        ..shuffled
-    };
+    let shuffled = Rivals::shuffled(bare);
     [
         bare_drop(""),
         path("another frame", "shuffled").beside(alone),
         path("kernel hash", "shuffled_hash").beside(shuffled),
-        path("guard", "shuffled_guard").beside(hash),
+        path("guard", "shuffled_guard").beside(shuffled.and_hash(bare + 2)),
     ]
 }
 
@@ -310,10 +303,7 @@ fn turns_of(family: &str, syn: &TcpFrame, bare: usize) -> Vec<(Path, Turn)> {
         bare,
         ..Rivals::default()
     };
-    let shuffled = Rivals {
-        shuffled: Some(bare + 1),
-        ..alone
-    };
+    let shuffled = Rivals::shuffled(bare);
     let another = named("another frame", "shuffled", &syn, PASS).beside(alone);
     let mut paths = vec![(bare_drop(""), Turn::Later), (another, Turn::Later)];
     for (what, frame) in [
@@ -328,10 +318,7 @@ fn turns_of(family: &str, syn: &TcpFrame, bare: usize) -> Vec<(Path, Turn)> {
             SYN_ACK => Turn::Answer,
             _ => Turn::Later,
         };
-        let hash = Rivals {
-            hash: Some(bare + paths.len()),
-            ..shuffled
-        };
+        let hash = shuffled.and_hash(bare + paths.len());
         let rival = named(
             &format!("kernel hash, {what}"),
             "shuffled_hash",
