@@ -1,5 +1,7 @@
 //! A TCP segment as RFC 9293 speaks of it.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use crate::{flags::TcpFlags, seq::SeqNum};
 
 /// Where a segment comes from and goes to.
@@ -19,6 +21,16 @@ pub enum Addresses {
         /// Destination address.
         destination: [u32; 4],
     },
+}
+
+/// The IPv6 address of words as they lie in the frame.
+#[must_use]
+pub fn ipv6_address(words: [u32; 4]) -> Ipv6Addr {
+    let mut octets = [0; 16];
+    for (part, word) in octets.chunks_exact_mut(4).zip(words) {
+        part.copy_from_slice(&word.to_ne_bytes());
+    }
+    octets.into()
 }
 
 /// A TCP segment. Numbers are in host order, lengths in octets.
@@ -64,6 +76,25 @@ impl Segment {
         options_len: 0,
         payload_len: 0,
     };
+
+    /// Its source and its destination.
+    #[must_use]
+    pub fn ends(&self) -> [SocketAddr; 2] {
+        let [source, destination]: [IpAddr; 2] = match self.addresses {
+            Addresses::V4 {
+                source,
+                destination,
+            } => [source, destination].map(|address| Ipv4Addr::from_bits(address).into()),
+            Addresses::V6 {
+                source,
+                destination,
+            } => [source, destination].map(|words| ipv6_address(words).into()),
+        };
+        [
+            SocketAddr::new(source, self.source_port),
+            SocketAddr::new(destination, self.destination_port),
+        ]
+    }
 
     /// SEG.LEN: octets in terms of sequence space, where SYN and FIN count one each.
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! One connection as people see it: by its original and its reply side, in order of addresses.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tcpguard_common::{
     conn::{
@@ -11,6 +11,7 @@ use tcpguard_common::{
         time::Ticks,
     },
     flow::{FlowKey4, FlowKey6},
+    segment::ipv6_address,
 };
 
 /// Both ends of a key, its first end first.
@@ -32,7 +33,10 @@ impl Keyed for FlowKey4 {
 impl Keyed for FlowKey6 {
     fn ends(&self) -> Ends {
         let [low, high] = self.addresses;
-        with_ports([ipv6(low), ipv6(high)], self.ports)
+        with_ports(
+            [low, high].map(|words| ipv6_address(words).into()),
+            self.ports,
+        )
     }
 }
 
@@ -41,15 +45,6 @@ fn with_ports([low, high]: [IpAddr; 2], ports: [u16; 2]) -> Ends {
         SocketAddr::new(low, ports[0]),
         SocketAddr::new(high, ports[1]),
     ]
-}
-
-/// The words lie in memory as in the frame.
-fn ipv6(words: [u32; 4]) -> IpAddr {
-    let mut octets = [0; 16];
-    for (part, word) in octets.chunks_exact_mut(4).zip(words) {
-        part.copy_from_slice(&word.to_ne_bytes());
-    }
-    Ipv6Addr::from(octets).into()
 }
 
 /// A live connection.
@@ -127,6 +122,8 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     fn connection(key: &impl Keyed, marks: [Marks; 2]) -> Connection {

@@ -6,7 +6,7 @@ mod text;
 use std::{
     fmt,
     io::{self, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use tcpguard_common::{
     counters::{Counters, Events},
     flags::TcpFlags,
     parse::parse,
-    segment::{Addresses, Segment},
+    segment::Segment,
     verdict::{Verdict, VerdictKind},
 };
 
@@ -127,42 +127,13 @@ impl SegmentLine {
         let mut segment = Segment::EMPTY;
         parse(&mut frame.cursor(), frame.link, &mut segment).ok()?;
         (adjudication.segment != 0).then(|| Self {
-            ends: ends(&segment),
+            ends: segment.ends().into(),
             flags: TcpFlags::new(adjudication.flags),
             seq: adjudication.seq,
             ack: adjudication.ack,
             payload_len: adjudication.payload_len,
         })
     }
-}
-
-fn ends(segment: &Segment) -> (SocketAddr, SocketAddr) {
-    let (source, destination): (IpAddr, IpAddr) = match segment.addresses {
-        Addresses::V4 {
-            source,
-            destination,
-        } => (
-            Ipv4Addr::from_bits(source).into(),
-            Ipv4Addr::from_bits(destination).into(),
-        ),
-        Addresses::V6 {
-            source,
-            destination,
-        } => (ipv6(source).into(), ipv6(destination).into()),
-    };
-    (
-        SocketAddr::new(source, segment.source_port),
-        SocketAddr::new(destination, segment.destination_port),
-    )
-}
-
-/// The words lie in memory as in the frame.
-fn ipv6(words: [u32; 4]) -> Ipv6Addr {
-    let mut octets = [0; 16];
-    for (part, word) in octets.chunks_exact_mut(4).zip(words) {
-        part.copy_from_slice(&word.to_ne_bytes());
-    }
-    octets.into()
 }
 
 /// The numbers of a summary.

@@ -29,7 +29,7 @@ use tcpguard_common::{
     cursor::SliceCursor,
     flags::TcpFlags,
     parse::{Link, parse},
-    segment::{Addresses, Segment},
+    segment::Segment,
 };
 
 use self::entry::{End, Entries, Tracked};
@@ -262,23 +262,7 @@ impl Conntrack {
 fn ends(frame: &[u8]) -> Option<[End; 2]> {
     let mut segment = Segment::EMPTY;
     parse(&mut SliceCursor::new(frame), Link::Ethernet, &mut segment).ok()?;
-    let addresses: [IpAddr; 2] = match segment.addresses {
-        Addresses::V4 {
-            source,
-            destination,
-        } => [source, destination].map(|address| Ipv4Addr::from(address).into()),
-        Addresses::V6 {
-            source,
-            destination,
-        } => [source, destination].map(|words| {
-            let octets = words.map(u32::to_ne_bytes);
-            Ipv6Addr::from(*octets.as_flattened().first_chunk().unwrap_or(&[0; 16])).into()
-        }),
-    };
-    Some([
-        (addresses[0], segment.source_port),
-        (addresses[1], segment.destination_port),
-    ])
+    Some(segment.ends().map(|end| (end.ip(), end.port())))
 }
 
 fn set(namespace: &Namespace, name: &str, value: &str) -> Result<()> {
