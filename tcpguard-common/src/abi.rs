@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Raised with every change to a type or a name in this file or to a type that it uses.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// The XDP program.
 pub const INGRESS_PROGRAM: &str = "tcpguard_ingress";
@@ -147,7 +147,8 @@ impl Config {
         reserved: 0,
         sets: [1, 1],
         per_jiffy: Ticks::per_jiffy(250),
-        seed: [0, 0],
+        // Known to everybody, but none of zeros, with which all connections would be one to the hash.
+        seed: Seed::known(0),
         interfaces: [Interface {
             index: 0,
             raw_ip: 0,
@@ -296,10 +297,10 @@ impl Adjudication {
 
 const _: () = assert!(Verdict::CELLS < 256);
 const _: () = assert!(size_of::<Policy>() == 16);
-const _: () = assert!(size_of::<Config>() == 96 + 8 * MAX_INTERFACES);
+const _: () = assert!(size_of::<Config>() == 152 + 8 * MAX_INTERFACES);
 const _: () = assert!(core::mem::offset_of!(Config, transcript) == 32);
 const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 72);
-const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 96);
+const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 152);
 const _: () = assert!(size_of::<Adjudication>() == 24);
 const _: () = assert!(size_of::<Events>() == 8 * 103);
 const _: () = assert!(size_of::<Question4>() == 40);

@@ -24,7 +24,7 @@ use tcpguard_common::{
     parse::{Link, parse},
     reason::{Group, Reason},
     segment::{Addresses, Segment},
-    table::host::Table,
+    table::{host::Table, key::Seed},
     verdict::Verdict,
 };
 
@@ -43,8 +43,8 @@ struct Guard {
 impl Guard {
     fn new(picks_up: bool) -> Self {
         Self {
-            ipv4: Table::new(1, [1, 2]),
-            ipv6: Table::new(1, [1, 2]),
+            ipv4: Table::new(1, Seed::known(1)),
+            ipv6: Table::new(1, Seed::known(1)),
             picks_up,
         }
     }

@@ -17,13 +17,16 @@ use tcpguard_common::{
         witness::Plea,
     },
     flags::TcpFlags,
-    flow::{FlowKey4, Way},
+    flow::{FlowKey4, FlowKey6, Way},
     seq::SeqNum,
-    table::{WAYS, host::Table, key::Seed, sets_for},
+    table::{
+        WAYS,
+        host::Table,
+        key::{Key, Seed},
+        sets_for,
+    },
     verdict::Verdict,
 };
-
-const SEED: Seed = [0x6a09_e667_f3bc_c908, 0xbb67_ae85_84ca_a73b];
 
 fn key(number: u32) -> FlowKey4 {
     let port = u16::try_from(1024 + number % 60_000).unwrap();
@@ -42,11 +45,11 @@ fn seen(flags: TcpFlags, seq: u32, ack: u32, now: u32) -> Seen {
     }
 }
 
-fn step(table: &Table<FlowKey4>, key: &FlowKey4, way: Way, seen: &Seen) -> Ruling {
+fn step<K: Key + Default>(table: &Table<K>, key: &K, way: Way, seen: &Seen) -> Ruling {
     table.decide(key, way, seen, || Plea::Refuse)
 }
 
-fn open(table: &Table<FlowKey4>, key: &FlowKey4, now: u32) -> Ruling {
+fn open<K: Key + Default>(table: &Table<K>, key: &K, now: u32) -> Ruling {
     step(table, key, Way::Up, &seen(TcpFlags::SYN, 100, 0, now))
 }
 
@@ -65,19 +68,81 @@ fn state(table: &Table<FlowKey4>, key: &FlowKey4) -> Option<State> {
 #[test]
 fn at_the_limit_at_most_one_in_ten_thousand_finds_no_slot() {
     for limit in [1 << 14, 100_000, 1 << 20] {
-        let table = Table::new(limit, SEED);
+        let table = Table::new(limit, Seed::known(1));
         let full = (0..limit).filter(|number| open(&table, &key(*number), 0).is_table_full());
         let full = full.count();
         assert!(full <= limit as usize / 10_000, "{full} of {limit}");
     }
 }
 
+/// Of so many connections with keys as alike as somebody can choose them, as many find no slot as by
+/// chance: nearly none.
+fn assert_spread<K: Key + Default>(name: &str, key: impl Fn(u32) -> K) {
+    const LIMIT: u32 = 1 << 16;
+    for seed in 0..4 {
+        let table = Table::new(LIMIT, Seed::known(seed));
+        let full = (0..LIMIT).filter(|number| open(&table, &key(*number), 0).is_table_full());
+        let full = full.count();
+        assert!(full <= LIMIT as usize / 10_000, "{name}, {seed}: {full}");
+    }
+}
+
+#[test]
+fn keys_that_are_alike_are_spread_as_by_chance() {
+    /// The words of both addresses, and the ports.
+    type Family = (&'static str, fn(u32) -> ([[u32; 4]; 2], u32));
+    let families: [Family; 7] = [
+        ("counted up", |n| ([[0, 0, 0, n], [0, 0, 0, 7]], 0)),
+        ("upper bits", |n| ([[0, 0, 0, n << 16], [0, 0, 0, 7]], 0)),
+        ("ports", |n| ([[0, 0, 0, 1], [0, 0, 0, 2]], n)),
+        ("upper bits of both", |n| {
+            ([[0, 0, 0, n << 24], [0, 0, 0, n >> 8 << 24]], 0)
+        }),
+        ("cancelling", |n| {
+            ([[n, 0, 0, n.wrapping_neg()], [0, 0, 0, n]], n)
+        }),
+        ("two bits in each word", |n| {
+            let word = |at: usize| (n >> (at * 2) & 3) << (30 - at * 3);
+            let address = |from| std::array::from_fn(|at| word(from + at));
+            ([address(0), address(4)], 0)
+        }),
+        ("prefixes", |n| {
+            let prefix = 0x2001_0db8;
+            ([[prefix, n << 16, 0, 1], [prefix, 0, 0, 1]], 80)
+        }),
+    ];
+    for (name, words) in families {
+        assert_spread(name, |number| {
+            let (addresses, ports) = words(number);
+            FlowKey6 {
+                addresses,
+                ports: halves(ports),
+            }
+        });
+    }
+    // Of IPv4 those whose last words differ.
+    for (name, words) in families.into_iter().take(5) {
+        assert_spread(name, |number| {
+            let (addresses, ports) = words(number);
+            FlowKey4 {
+                addresses: addresses.map(|[.., last]| last),
+                ports: halves(ports),
+            }
+        });
+    }
+}
+
+fn halves(number: u32) -> [u16; 2] {
+    let [a, b, c, d] = number.to_ne_bytes();
+    [[a, b], [c, d]].map(u16::from_ne_bytes)
+}
+
 #[test]
 fn what_went_in_and_is_live_is_found() {
     bolero::check!()
         .with_type()
-        .for_each(|&(seed, numbers): &(Seed, [u16; 40])| {
-            let table = Table::new(64, seed);
+        .for_each(|&(seed, numbers): &(u64, [u16; 40])| {
+            let table = Table::new(64, Seed::known(seed));
             let mut entered = HashMap::new();
             for number in numbers {
                 let key = key(number.into());
@@ -93,7 +158,7 @@ fn what_went_in_and_is_live_is_found() {
 
 #[test]
 fn no_flood_of_syns_pushes_an_established_connection_out() {
-    let table = Table::new(512, SEED);
+    let table = Table::new(512, Seed::known(1));
     let good: Vec<_> = (0..200).map(key).collect();
     assert!(good.iter().all(|key| establish(&table, key, 0)));
     for number in 1000..101_000 {
@@ -108,7 +173,7 @@ fn no_flood_of_syns_pushes_an_established_connection_out() {
 
 #[test]
 fn a_full_table_lets_pass_and_forgets_nobody() {
-    let table = Table::new(16, SEED);
+    let table = Table::new(16, Seed::known(1));
     let slots = sets_for(16) as usize * WAYS;
     let entered: Vec<_> = (0..10_000)
         .map(key)
@@ -128,7 +193,7 @@ fn a_full_table_lets_pass_and_forgets_nobody() {
 
 #[test]
 fn an_entry_past_its_lifetime_gives_way_and_is_no_connection() {
-    let table = Table::new(16, SEED);
+    let table = Table::new(16, Seed::known(1));
     let old = key(1);
     let _ = open(&table, &old, 0);
     let patience = lifetime(State::SynSent);
@@ -141,7 +206,7 @@ fn an_entry_past_its_lifetime_gives_way_and_is_no_connection() {
 
 #[test]
 fn what_has_ended_gives_way_before_what_is_half_open_and_the_oldest_first() {
-    let table = Table::new(16, SEED);
+    let table = Table::new(16, Seed::known(1));
     let slots = u32::try_from(sets_for(16) as usize * WAYS).unwrap();
     // Enough that every set is full: half-open ones, each a second younger than the one before.
     for number in 0..slots * 8 {
@@ -157,7 +222,7 @@ fn what_has_ended_gives_way_before_what_is_half_open_and_the_oldest_first() {
 fn a_dropped_or_ignored_segment_changes_nothing() {
     type Move = (bool, u16, u32, u32, u16, u16, u8);
     bolero::check!().with_type().for_each(|moves: &Vec<Move>| {
-        let table = Table::new(16, SEED);
+        let table = Table::new(16, Seed::known(1));
         let key = key(1);
         let mut now = 0;
         for &(up, flags, seq, ack, len, wait, near) in moves {
@@ -184,7 +249,7 @@ fn a_dropped_or_ignored_segment_changes_nothing() {
 
 #[test]
 fn a_direction_that_is_local_cannot_be_spoken_for() {
-    let table = Table::new(16, SEED);
+    let table = Table::new(16, Seed::known(1));
     let key = key(1);
     let local = |seen: Seen| Seen {
         voice: Voice::LOCAL,

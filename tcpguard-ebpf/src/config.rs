@@ -143,7 +143,11 @@ pub(crate) fn sets6() -> u32 {
 /// Of the tables' hash.
 #[inline(always)]
 pub(crate) fn seed() -> Seed {
-    [constant!(seed[0]), constant!(seed[1])]
+    let address = |at: usize| core::array::from_fn(|word| constant!(seed.addresses[at][word]));
+    Seed {
+        addresses: [address(0), address(1)],
+        ports: constant!(seed.ports),
+    }
 }
 
 #[inline(always)]

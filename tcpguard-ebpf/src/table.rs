@@ -26,6 +26,7 @@ use tcpguard_common::{
 use crate::{
     config,
     maps::{FLOWS4, FLOWS6},
+    packet::opaque,
 };
 
 /// The two candidate sets of one key. The second one is not even looked for before the first has been
@@ -80,7 +81,7 @@ pub(crate) trait Tabled: Key {
 impl Tabled for FlowKey4 {
     #[inline(always)]
     fn location(&self) -> Location {
-        Location::new(self.hash(config::seed()), config::sets4())
+        Location::new(self.hash(&config::seed()), config::sets4())
     }
 
     #[inline(always)]
@@ -97,7 +98,7 @@ impl Tabled for FlowKey4 {
 impl Tabled for FlowKey6 {
     #[inline(always)]
     fn location(&self) -> Location {
-        Location::new(self.hash(config::seed()), config::sets6())
+        Location::new(self.hash(&config::seed()), config::sets6())
     }
 
     #[inline(always)]
@@ -186,14 +187,12 @@ impl<K: Key> View<K> for Shared<K> {
         unsafe { self.tag_at(way).read_volatile() }
     }
 
-    /// What is mixed in is a number from memory, which is zero.
+    /// What is mixed in is zero. Nothing from memory: a processor that guesses the slot goes on to its
+    /// entry before the tags are there.
     #[inline(always)]
-    fn forget(self, way: usize) -> usize {
-        // SAFETY: within the set.
-        let spare = unsafe { &raw const (*self.0.as_ptr()).spare };
-        // SAFETY: within the set; volatile, so that the compiler knows as little.
-        let zero = unsafe { spare.cast::<u32>().read_volatile() };
-        way ^ zero as usize
+    fn forget(self, way: usize, unknown: u32) -> usize {
+        let unknown = unknown as usize;
+        way ^ opaque(unknown) ^ unknown
     }
 
     #[inline(always)]

@@ -126,15 +126,13 @@ fn forwards() -> bool {
 
 /// Fresh at each start, so that nobody outside can aim at a set.
 fn seed() -> Result<Seed> {
-    let mut octets = [0; 16];
-    let filled = getrandom(&mut octets, GetRandomFlags::empty()).context("failed to get a seed")?;
-    ensure!(filled == octets.len(), "the kernel gave too short a seed");
-    let [first, second] = [0, 8].map(|at| {
-        let mut half = [0; 8];
-        half.copy_from_slice(&octets[at..at + 8]);
-        u64::from_ne_bytes(half)
-    });
-    Ok([first, second])
+    Seed::draw(|| {
+        let mut octets = [0; size_of::<u64>()];
+        let filled =
+            getrandom(&mut octets, GetRandomFlags::empty()).context("failed to get a seed")?;
+        ensure!(filled == octets.len(), "the kernel gave too short a seed");
+        Ok(u64::from_ne_bytes(octets))
+    })
 }
 
 #[cfg(test)]

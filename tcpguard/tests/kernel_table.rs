@@ -31,7 +31,7 @@ use tcpguard_common::{
     craft::TcpFrame,
     flags::TcpFlags,
     flow::FlowKey4,
-    table::{BUSY, Set, sets_for},
+    table::{BUSY, Set, key::Seed, sets_for},
 };
 
 const PASS: u32 = 2;
@@ -50,7 +50,7 @@ fn open() -> Ebpf {
         tracking: 1,
         sets: [sets_for(LIMIT), sets_for(16)],
         per_jiffy: clock::per_jiffy(),
-        seed: [0x0123_4567_89ab_cdef, 0x0fed_cba9_8765_4321],
+        seed: Seed::known(1),
         ..Config::DEFAULT
     };
     let mut object =

@@ -81,7 +81,7 @@ impl<K: Key + Default> Table<K> {
 
     fn sixteen(&self, key: &K) -> Option<Sixteen<'_, K>> {
         let count = u32::try_from(self.sets.len()).ok()?;
-        let location = Location::new(key.hash(self.seed), count);
+        let location = Location::new(key.hash(&self.seed), count);
         let set = |index: u32| self.sets.get(index as usize);
         Some(Sixteen {
             sets: [set(location.sets[0])?, set(location.sets[1])?],

@@ -3,32 +3,80 @@
 use super::BUSY;
 use crate::flow::{FlowKey4, FlowKey6};
 
-/// What makes the hash of a table its own; from a good source of randomness.
-pub type Seed = [u64; 2];
+/// What makes the hash of a table its own, from a good source of randomness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Seed {
+    /// For the words of either address.
+    pub addresses: [[u64; 4]; 2],
+    /// For the ports.
+    pub ports: u64,
+}
+
+impl Seed {
+    /// Made of numbers, one after the other.
+    pub fn draw<E>(mut number: impl FnMut() -> Result<u64, E>) -> Result<Self, E> {
+        let mut seed = Self::default();
+        for word in seed.addresses.as_flattened_mut() {
+            *word = number()?;
+        }
+        seed.ports = number()?;
+        Ok(seed)
+    }
+
+    /// Of a table that nobody aims at: always the same.
+    #[must_use]
+    pub const fn known(number: u64) -> Self {
+        const fn four(number: u64, from: u64) -> [u64; 4] {
+            [
+                word(number, from),
+                word(number, from + 1),
+                word(number, from + 2),
+                word(number, from + 3),
+            ]
+        }
+        Self {
+            addresses: [four(number, 1), four(number, 5)],
+            ports: word(number, 9),
+        }
+    }
+}
+
+/// The nth word that follows from a number (`SplitMix64`; Steele and others, 2014).
+const fn word(number: u64, nth: u64) -> u64 {
+    let bits = number.wrapping_add(GOLDEN.wrapping_mul(nth));
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
 
 /// The two ends of a connection, as the table looks for them.
+///
+/// Hashed by sums of products with the seed, of which the upper 32 bits are universal: whatever two
+/// keys somebody chose without the seed, they meet there no more often than by chance (Thorup, "High
+/// Speed Hashing for Integers and Strings", pair-multiply-shift). No product waits for another, so a
+/// processor works on all of them at once.
 pub trait Key: Copy + Eq {
     /// A hash that nobody can aim at without the seed.
-    fn hash(&self, seed: Seed) -> u64;
+    fn hash(&self, seed: &Seed) -> u64;
 }
 
 impl Key for FlowKey4 {
     #[inline(always)]
-    fn hash(&self, [first, second]: Seed) -> u64 {
-        let [low, high] = self.addresses;
-        let both = fold(pair(low, high).wrapping_mul(odd(first)));
-        fold((both ^ ports(self.ports) ^ first).wrapping_mul(odd(second)))
+    fn hash(&self, seed: &Seed) -> u64 {
+        let [[one, two, ..], _] = seed.addresses;
+        product(self.addresses, [one, two]).wrapping_add(ports(self.ports, seed.ports))
     }
 }
 
 impl Key for FlowKey6 {
     #[inline(always)]
-    fn hash(&self, [first, second]: Seed) -> u64 {
-        // Side by side, which a processor works on at once; by different seeds, so that no two
-        // addresses cancel each other out.
+    fn hash(&self, seed: &Seed) -> u64 {
         let [low, high] = self.addresses;
-        let (low, high) = (address(low, first), address(high, second));
-        mix(low ^ high.rotate_left(32) ^ ports(self.ports))
+        let [seed_of_low, seed_of_high] = seed.addresses;
+        address(low, seed_of_low)
+            .wrapping_add(address(high, seed_of_high))
+            .wrapping_add(ports(self.ports, seed.ports))
     }
 }
 
@@ -50,13 +98,12 @@ impl Location {
         reason = "each part takes its half of the bits"
     )]
     pub const fn new(hash: u64, sets: u32) -> Self {
-        let second = (hash ^ (hash >> 29)).wrapping_mul(SECOND_FACTOR);
-        let tag = (hash >> 32) as u32;
+        // The upper half is the good one: it alone tells the first set, at once.
+        let upper = (hash >> 32) as u32;
+        let mixed = (hash ^ (hash >> 32)).wrapping_mul(GOLDEN);
+        let tag = (mixed >> 32) as u32;
         Self {
-            sets: [
-                scaled(hash as u32, sets),
-                scaled((second >> 32) as u32, sets),
-            ],
+            sets: [scaled(upper, sets), scaled(mixed as u32, sets)],
             // 0 and 1 mean something else.
             tag: if tag <= BUSY { tag + 2 } else { tag },
         }
@@ -64,7 +111,7 @@ impl Location {
 }
 
 /// An odd number whose bits are half ones: 2^64 divided by the golden ratio.
-const SECOND_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Maps all 32-bit numbers evenly to those below `sets`, without a division.
 #[inline(always)]
@@ -73,49 +120,24 @@ const fn scaled(number: u32, sets: u32) -> u32 {
 }
 
 #[inline(always)]
-const fn pair(high: u32, low: u32) -> u64 {
-    (high as u64) << 32 | low as u64
+const fn address([a, b, c, d]: [u32; 4], [one, two, three, four]: [u64; 4]) -> u64 {
+    product([a, b], [one, two]).wrapping_add(product([c, d], [three, four]))
 }
 
 #[inline(always)]
-const fn address([a, b, c, d]: [u32; 4], seed: u64) -> u64 {
-    mix(mix(pair(a, b) ^ seed) ^ pair(c, d))
+const fn product([a, b]: [u32; 2], [one, two]: [u64; 2]) -> u64 {
+    one.wrapping_add(a as u64)
+        .wrapping_mul(two.wrapping_add(b as u64))
 }
 
 #[inline(always)]
-const fn ports([low, high]: [u16; 2]) -> u64 {
-    (high as u64) << 16 | low as u64
-}
-
-/// A secret multiplier: of two keys that somebody chose without it, the products are no nearer than
-/// chance has it (multiply-shift hashing; Dietzfelbinger and others, 1997).
-#[inline(always)]
-const fn odd(seed: u64) -> u64 {
-    (seed ^ SECOND_FACTOR) | 1
-}
-
-/// Brings the upper bits down, which depend on all of the lower ones.
-#[inline(always)]
-const fn fold(bits: u64) -> u64 {
-    bits ^ (bits >> 32)
-}
-
-/// Spreads every bit over all of them (Pelle Evensen's and Chris Wellons' search for such
-/// multipliers: rrmxmx and its kin).
-#[inline(always)]
-const fn mix(mut bits: u64) -> u64 {
-    bits ^= bits >> 32;
-    bits = bits.wrapping_mul(0xd6e8_feb8_6659_fd93);
-    bits ^= bits >> 32;
-    bits = bits.wrapping_mul(0xd6e8_feb8_6659_fd93);
-    bits ^ (bits >> 32)
+const fn ports([low, high]: [u16; 2], seed: u64) -> u64 {
+    ((high as u64) << 16 | low as u64).wrapping_mul(seed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SEED: Seed = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
 
     #[test]
     fn tags_are_never_those_of_empty_and_busy_slots() {
@@ -133,7 +155,7 @@ mod tests {
                 addresses: [0x0a00_0001, 0x0a00_0002],
                 ports: [80, port],
             };
-            for set in Location::new(key.hash(SEED), sets).sets {
+            for set in Location::new(key.hash(&Seed::known(1)), sets).sets {
                 *counts.get_mut(usize::try_from(set).unwrap()).unwrap() += 1;
             }
         }
@@ -147,8 +169,8 @@ mod tests {
             addresses: [1, 2],
             ports: [3, 4],
         };
-        let one = Location::new(key.hash(SEED), 1 << 20);
-        let two = Location::new(key.hash([SEED[0] + 1, SEED[1]]), 1 << 20);
+        let one = Location::new(key.hash(&Seed::known(1)), 1 << 20);
+        let two = Location::new(key.hash(&Seed::known(2)), 1 << 20);
         assert_ne!(one, two);
     }
 }

@@ -86,9 +86,9 @@ pub trait View<K>: Copy {
     /// The tag of a slot.
     fn tag(self, way: usize) -> u32;
 
-    /// The same slot, by a number of which the kernel's verifier knows nothing: else it would check
-    /// all that follows anew for each slot.
-    fn forget(self, way: usize) -> usize {
+    /// The same slot, by a number of which the kernel's verifier knows nothing, as of `unknown`: else
+    /// it would check all that follows anew for each slot.
+    fn forget(self, way: usize, _unknown: u32) -> usize {
         way
     }
 
@@ -102,12 +102,12 @@ pub trait View<K>: Copy {
 /// The slot of the entry of `key`.
 #[inline(always)]
 pub fn find<K>(set: impl View<K>, tag: u32, key: &K) -> Option<usize> {
-    let way = set.forget(tagged(set, tag, 0)?);
+    let way = set.forget(tagged(set, tag, 0)?, tag);
     if set.holds(way, key) {
         return Some(way);
     }
     // Another connection with the same tag: one of four thousand million.
-    let way = set.forget(tagged(set, tag, way + 1)?);
+    let way = set.forget(tagged(set, tag, way + 1)?, tag);
     set.holds(way, key).then_some(way)
 }
 

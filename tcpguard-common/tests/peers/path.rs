@@ -12,7 +12,7 @@ use tcpguard_common::{
     flags::TcpFlags,
     flow::FlowKey4,
     seq::SeqNum,
-    table::host::Table,
+    table::{host::Table, key::Seed},
 };
 
 use super::peer::{Peer, Segment};
@@ -53,7 +53,7 @@ impl Path {
     pub(crate) fn new(seed: u64) -> Self {
         let mut path = Self {
             peers: [Peer::new(0, 0, true, 0), Peer::new(0, 0, false, 0)],
-            guard: Table::new(1, [3, 4]),
+            guard: Table::new(1, Seed::known(3)),
             scale: 7,
             chance: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             loss: 0,

@@ -14,7 +14,7 @@ use tcpguard_common::{
     flags::TcpFlags,
     flow::{FlowKey4, Way},
     seq::SeqNum,
-    table::host::Table,
+    table::{host::Table, key::Seed},
     verdict::VerdictKind,
 };
 
@@ -47,7 +47,7 @@ struct Conversation {
 impl Conversation {
     fn new() -> Self {
         Self {
-            table: Table::new(16, [1, 2]),
+            table: Table::new(16, Seed::known(1)),
             key: FlowKey4::new((1, 1000), (2, 80)).0,
             next: [100, 500],
             syn: [None; 2],

@@ -17,7 +17,7 @@ use tcpguard_common::{
     judge::judge,
     parse::Link,
     segment::{Addresses, Segment},
-    table::host::Table,
+    table::{host::Table, key::Seed},
     verdict::Verdict,
 };
 
@@ -122,7 +122,7 @@ struct Tables {
 impl Tables {
     fn new() -> Self {
         // Nobody aims at a replay, and the same capture is to give the same answers.
-        let seed = [0, 0];
+        let seed = Seed::known(0);
         Self {
             v4: Table::new(CONNECTIONS, seed),
             v6: Table::new(CONNECTIONS, seed),

@@ -10,7 +10,7 @@ use tcpguard_common::{
     flags::TcpFlags,
     flow::{FlowKey4, Way},
     seq::SeqNum,
-    table::host::Table,
+    table::{host::Table, key::Seed},
 };
 
 type Step = (Direction, TcpFlags);
@@ -61,7 +61,7 @@ impl Script {
     pub(super) fn until(state: Option<State>) -> Self {
         let isn = [SeqNum(1000), SeqNum(5000)];
         let mut script = Self {
-            table: Table::new(1, [0, 0]),
+            table: Table::new(1, Seed::known(0)),
             isn,
             next: isn,
             state: None,
