@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use tcpguard_common::{
     conn::{ruling::Direction, state::State},
     flags::TcpFlags,
@@ -41,6 +42,12 @@ pub enum Command {
     /// Show one connection of a capture with its numbers, and where they do not add up
     #[command(after_help = TRACE_EXAMPLES)]
     Trace(TraceArgs),
+    /// Print what makes a shell complete tcpguard's commands and options
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Print a manual page, or write all of them
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(ManArgs),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -108,6 +115,18 @@ Examples:
   tcpguard conns --state ESTABLISHED --port 443
   tcpguard conns --addr 203.0.113.0/24 --json
   nsenter --net=/run/netns/web tcpguard conns --limit 20";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  tcpguard completions bash > /usr/share/bash-completion/completions/tcpguard
+  tcpguard completions zsh > /usr/share/zsh/site-functions/_tcpguard
+  tcpguard completions fish > /usr/share/fish/vendor_completions.d/tcpguard.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  tcpguard man | man -l -                    the page of tcpguard itself
+  tcpguard man run | man -l -                that of a command
+  tcpguard man --dir /usr/local/share/man/man1";
 
 /// How a guard is attached and watched.
 #[derive(Args, Debug)]
@@ -254,6 +273,25 @@ pub struct ReplayArgs {
     /// One JSON object a frame, with direction and states, and a summary
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which shell is to complete.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// Which page of the manual, and where to.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// The command whose page is printed; by default that of tcpguard
+    #[arg(value_name = "COMMAND")]
+    pub page: Option<String>,
+    /// Write all pages to this directory, which must exist
+    #[arg(long, value_name = "DIR", conflicts_with = "page")]
+    pub dir: Option<PathBuf>,
 }
 
 /// What to show of a capture.

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod flows;
 pub mod guard;
 mod log;
+pub mod manual;
 mod netlink;
 pub mod object;
 mod preflight;

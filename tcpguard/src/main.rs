@@ -8,7 +8,7 @@ use std::{
 use clap::Parser as _;
 use tcpguard::{
     cli::{Cli, Command},
-    conns, explain, replay, run, trace,
+    conns, explain, manual, replay, run, trace,
 };
 
 /// 0 ok, 1 a finding, 2 an error; as clap itself exits with 2 on a wrong command line.
@@ -22,6 +22,8 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::explain(args),
         Command::Replay(args) => replay::replay(args),
         Command::Trace(args) => trace::trace(args),
+        Command::Completions(args) => manual::completions(args),
+        Command::Man(args) => manual::man(args),
     };
     match result {
         Ok(code) => code,
