@@ -30,6 +30,12 @@ pub enum Command {
     /// Attach, stream live counters, detach on Ctrl-C or SIGTERM
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Attach so that protection outlives this process, and end
+    #[command(after_help = ATTACH_HELP)]
+    Attach(GuardArgs),
+    /// Take off what `attach` has attached
+    #[command(after_help = DETACH_HELP)]
+    Detach(DetachArgs),
     /// List the connections that the guards of this network namespace follow (needs root)
     #[command(after_help = CONNS_HELP)]
     Conns(ConnsArgs),
@@ -55,6 +61,22 @@ Examples:
   tcpguard run --iface eth0                  guard eth0, show a live table
   tcpguard run --iface eth0 --observe        count what would be dropped, drop nothing
   tcpguard run --iface eth0 --json           one JSON object an interval";
+
+const ATTACH_HELP: &str = "\
+The programs stay until `tcpguard detach`, the end of the network namespace or a restart: what holds
+them is a file for each in /sys/fs/bpf/tcpguard. `tcpguard conns` lists their connections.
+
+Examples:
+  tcpguard attach --iface eth0
+  tcpguard attach --iface wan0 --iface lan0 --observe";
+
+const DETACH_HELP: &str = "\
+Connections go on, unguarded. A guard that `tcpguard run` has attached ends with its process.
+
+Examples:
+  tcpguard detach                            every interface of this network namespace
+  tcpguard detach --iface eth0
+  tcpguard detach --all                      in other network namespaces as well";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -131,6 +153,35 @@ Examples:
 /// How a guard is attached and watched.
 #[derive(Args, Debug)]
 pub struct RunArgs {
+    #[command(flatten)]
+    pub guard: GuardArgs,
+
+    /// Time between two readings
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub interval: Duration,
+
+    /// Stop after this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What is taken off.
+#[derive(Args, Debug)]
+pub struct DetachArgs {
+    /// Interface of this network namespace; may be given several times; by default all of them
+    #[arg(long = "iface", value_name = "IF", conflicts_with = "all")]
+    pub interfaces: Vec<String>,
+    /// In every network namespace, those that are gone included
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// How a guard is attached.
+#[derive(Args, Debug)]
+pub struct GuardArgs {
     /// Interface to guard; may be given several times
     #[arg(long = "iface", value_name = "IF", required = true)]
     pub interfaces: Vec<String>,
@@ -147,14 +198,6 @@ pub struct RunArgs {
     #[arg(long, value_name = "LIST")]
     pub enforce: Option<ReasonList>,
 
-    /// Time between two readings
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
-    pub interval: Duration,
-
-    /// Stop after this time
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub duration: Option<Duration>,
-
     /// Connections to remember, of IPv4 and of IPv6 each; by default as many as suit the memory
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..=16_000_000))]
     pub max_conns: Option<u32>,
@@ -167,9 +210,6 @@ pub struct RunArgs {
     /// What leaves is not seen, or leaves elsewhere: check nothing that hangs on it
     #[arg(long)]
     pub ingress_only: bool,
-
-    #[command(flatten)]
-    pub output: OutputArgs,
 }
 
 /// How readings are shown; without a choice, a terminal gets the live table and a pipe gets lines.

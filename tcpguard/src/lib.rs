@@ -1,5 +1,6 @@
 //! The loader of tcpguard and its host tools.
 
+mod announcement;
 pub mod cli;
 pub mod clock;
 pub mod conns;
@@ -12,6 +13,8 @@ mod log;
 pub mod manual;
 mod netlink;
 pub mod object;
+pub mod pinned;
+mod pins;
 mod preflight;
 pub mod replay;
 pub mod run;

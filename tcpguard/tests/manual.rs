@@ -14,9 +14,11 @@ use std::{
 };
 
 const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 9] = [
+    "attach",
     "completions",
     "conns",
+    "detach",
     "explain",
     "man",
     "replay",

@@ -10,12 +10,9 @@ use aya::{
     maps::MapData,
     programs::{ProgramInfo, loaded_programs},
 };
-use tcpguard_common::abi::{self, INGRESS_PROGRAM};
+use tcpguard_common::abi;
 
-use crate::{flows::Flows, netlink};
-
-/// Names of the kernel have so many characters at most (`BPF_OBJ_NAME_LEN`, with its end).
-const NAME_LEN: usize = 15;
+use crate::{flows::Flows, netlink, object};
 
 /// A guard at work.
 pub(super) struct Found {
@@ -44,7 +41,7 @@ pub(super) fn guards() -> Result<Vec<Found>> {
                     return Err(error).context("failed to list the programs in the kernel");
                 }
             };
-            if is_guard(&program)
+            if object::is_guard(program.name())
                 && let Some(interfaces) = places.remove(&program.id())
             {
                 let names = interfaces.join(", ");
@@ -62,10 +59,6 @@ pub(super) fn guards() -> Result<Vec<Found>> {
     }
     guards.sort_by(|one, two| one.interfaces.cmp(&two.interfaces));
     Ok(guards)
-}
-
-fn is_guard(program: &ProgramInfo) -> bool {
-    program.name() == &INGRESS_PROGRAM.as_bytes()[..NAME_LEN]
 }
 
 fn is_gone(error: &(dyn std::error::Error + 'static)) -> bool {

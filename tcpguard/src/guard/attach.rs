@@ -14,7 +14,7 @@ use aya::{
 };
 use netlink_packet_route::link::LinkLayerType;
 use tcpguard_common::{
-    abi::{self, Config, EGRESS_PROGRAM, INGRESS_PROGRAM, MAX_INTERFACES, Transcript},
+    abi::{self, Config, EGRESS_PROGRAM, Hook, INGRESS_PROGRAM, MAX_INTERFACES, Transcript},
     parse::Link,
 };
 
@@ -70,11 +70,7 @@ fn targets(names: &[String]) -> Result<Vec<Target>, AttachError> {
             continue;
         }
         if let Some(id) = interface.xdp_programs.first() {
-            return Err(AttachError::Occupied {
-                interface: name.clone(),
-                program: program_name(*id),
-                id: *id,
-            });
+            return Err(occupied(name.clone(), *id));
         }
         targets.push(Target {
             link: link(interface)?,
@@ -110,6 +106,23 @@ fn link(interface: &Interface) -> Result<Link, AttachError> {
             interface: interface.name.clone(),
             layer: format!("{other:?}"),
         }),
+    }
+}
+
+fn occupied(interface: String, id: u32) -> AttachError {
+    let program = program_name(id);
+    if object::is_guard(program.as_bytes()) {
+        AttachError::Guarded {
+            interface,
+            program,
+            id,
+        }
+    } else {
+        AttachError::Occupied {
+            interface,
+            program,
+            id,
+        }
     }
 }
 
@@ -173,7 +186,7 @@ fn attach_to(
     options: &Options,
 ) -> Result<Attached, AttachError> {
     let (link, ingress, refusal) = attach_ingress(ebpf, interface, options.mode)?;
-    let mut links = vec![link];
+    let mut links = vec![(Hook::Ingress, link)];
     // On loopback all that leaves also arrives, and is judged there.
     let egress = if options.tracking.ingress_only {
         Egress::Unseen
@@ -181,7 +194,7 @@ fn attach_to(
         Egress::None
     } else {
         let (link, egress) = attach_egress(ebpf, interface)?;
-        links.extend(link);
+        links.extend(link.map(|link| (Hook::Egress, link)));
         egress
     };
     Ok(Attached {
@@ -189,7 +202,8 @@ fn attach_to(
         ingress,
         refusal,
         egress,
-        _links: links,
+        index: interface.index,
+        links,
     })
 }
 

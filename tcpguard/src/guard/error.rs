@@ -46,6 +46,20 @@ pub enum AttachError {
         /// The kernel's number of the program there.
         id: u32,
     },
+    /// Another guard is there.
+    #[error(
+        "{interface} is guarded already, by the program {program} (id {id}): \
+         `tcpguard detach --iface {interface}` takes a guard of `tcpguard attach` off, one of \
+         `tcpguard run` ends with its process"
+    )]
+    Guarded {
+        /// The interface.
+        interface: String,
+        /// Name of the program there.
+        program: String,
+        /// The kernel's number of the program there.
+        id: u32,
+    },
     /// The driver does not take the program, and nothing else was allowed.
     #[error("the driver of {interface} refuses native XDP: {why} ({hint}; or use --mode generic)")]
     NativeRefused {

@@ -23,9 +23,11 @@ use tcpguard_common::{
 
 pub use self::error::AttachError;
 use crate::{
-    cli::Mode,
+    cli::{GuardArgs, Mode},
+    enforce,
     flows::{Census, Flows},
     object::Log,
+    pins::{Pin, Pins},
     sample::{Egress, Ingress, InterfaceSample, Sample},
     tracking::{Plan, Tracking},
 };
@@ -65,7 +67,26 @@ pub struct Attached {
     pub refusal: Option<String>,
     /// Where what leaves is seen.
     pub egress: Egress,
-    _links: Vec<FdLink>,
+    index: u32,
+    links: Vec<(Hook, FdLink)>,
+}
+
+impl Options {
+    /// As the command line has it.
+    #[must_use]
+    pub fn new(args: &GuardArgs, log: Log) -> Self {
+        Self {
+            interfaces: args.interfaces.clone(),
+            mode: args.mode,
+            policy: enforce::policy(args.observe, args.enforce),
+            log,
+            tracking: Tracking {
+                max_conns: args.max_conns,
+                learn: args.learn,
+                ingress_only: args.ingress_only,
+            },
+        }
+    }
 }
 
 impl Guard {
@@ -81,6 +102,35 @@ impl Guard {
             since: Instant::now(),
             enforcing,
         })
+    }
+
+    /// Pins all links, so that the guard outlives this process. If that fails anywhere, nothing stays
+    /// attached.
+    pub(crate) fn pin(mut self, pins: &Pins) -> Result<()> {
+        let mut made = Vec::new();
+        if let Err(error) = self.pin_links(pins, &mut made) {
+            for pin in made {
+                // Of two failures the first is told.
+                let _ = pin.remove();
+            }
+            return Err(error);
+        }
+        // A clsact filter is not held by a link, and dropping the program would take it off.
+        std::mem::forget(self.ebpf);
+        Ok(())
+    }
+
+    /// What leaves comes first: if this process is killed on the way, what stays only observes, or
+    /// judges what arrives with both directions in sight.
+    fn pin_links(&mut self, pins: &Pins, made: &mut Vec<Pin>) -> Result<()> {
+        for hook in [Hook::Egress, Hook::Ingress] {
+            for attached in &mut self.attached {
+                for (_, link) in attached.links.extract_if(.., |(of, _)| *of == hook) {
+                    made.push(pins.pin(link, attached.index, hook)?);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The guarded interfaces, in the order in which they were named.

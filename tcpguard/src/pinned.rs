@@ -1,0 +1,128 @@
+//! `tcpguard attach` and `tcpguard detach`: protection that outlives the process that began it.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::{Result, bail, ensure};
+use aya::programs::{TcAttachType, tc};
+use tcpguard_common::abi::{EGRESS_PROGRAM, Hook};
+
+use crate::{
+    announcement,
+    cli::{DetachArgs, GuardArgs},
+    guard::{Guard, Options},
+    netlink::{self, Interface},
+    object::Log,
+    pins::{self, Pin, Pins},
+    preflight,
+};
+
+/// Attaches a guard and leaves it at work.
+pub fn attach(args: &GuardArgs) -> Result<ExitCode> {
+    preflight::check()?;
+    let pins = Pins::open()?;
+    remove_dead(&pins)?;
+    let guard = Guard::attach(&Options::new(args, Log::Off))?;
+    announcement::announce(&guard);
+    guard.pin(&pins)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes off what was attached, and says what.
+pub fn detach(args: &DetachArgs) -> Result<ExitCode> {
+    preflight::check()?;
+    let pins = Pins::open()?;
+    let interfaces = netlink::interfaces()?;
+    let chosen = if args.all {
+        pins.everywhere()?
+    } else {
+        chosen(pins.here()?, &interfaces, &args.interfaces)?
+    };
+    take_off(&chosen, &interfaces)?;
+    let mut stdout = io::stdout();
+    if chosen.is_empty() {
+        let place = if args.all {
+            "here or elsewhere"
+        } else {
+            "in this network namespace"
+        };
+        writeln!(
+            stdout,
+            "nothing is attached {place}, but by running processes"
+        )?;
+    }
+    for pin in &chosen {
+        let hook = pins::name(pin.hook);
+        match interface(pin, &interfaces) {
+            Some(interface) if pins.is_here(pin) => {
+                writeln!(stdout, "detached {}: {hook}", interface.name)?;
+            }
+            _ => writeln!(stdout, "removed {pin}")?,
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The pins of the named interfaces; of all if none is named.
+fn chosen(pins: Vec<Pin>, interfaces: &[Interface], names: &[String]) -> Result<Vec<Pin>> {
+    if names.is_empty() {
+        return Ok(pins);
+    }
+    let mut chosen = Vec::new();
+    for name in names {
+        let Some(interface) = interfaces.iter().find(|it| it.name == *name) else {
+            let known: Vec<_> = interfaces.iter().map(|it| &*it.name).collect();
+            bail!("no interface {name}; there are: {}", known.join(", "));
+        };
+        let of_it: Vec<_> = pins
+            .iter()
+            .filter(|pin| pin.index == interface.index)
+            .collect();
+        ensure!(!of_it.is_empty(), "{}", unattached(interface));
+        chosen.extend(of_it.into_iter().cloned());
+    }
+    Ok(chosen)
+}
+
+/// Why an interface cannot be detached.
+fn unattached(interface: &Interface) -> String {
+    let name = &interface.name;
+    match interface.xdp_programs.first() {
+        None => format!("nothing is attached to {name}"),
+        Some(id) => format!(
+            "{name} has the XDP program with id {id}, which `tcpguard attach` has not attached: a \
+             guard of `tcpguard run` ends with its process (bpftool link show tells which), and \
+             another program is taken off by its own tool"
+        ),
+    }
+}
+
+/// Removes pins: first of what judges, then of what observes.
+fn take_off(pins: &[Pin], interfaces: &[Interface]) -> Result<()> {
+    for hook in [Hook::Ingress, Hook::Egress] {
+        for pin in pins.iter().filter(|pin| pin.hook == hook) {
+            pin.remove()?;
+        }
+    }
+    for interface in pins.iter().filter_map(|pin| interface(pin, interfaces)) {
+        // Before Linux 6.6 what leaves is seen by a filter, which no link holds; else there is none.
+        let _ = tc::qdisc_detach_program(&interface.name, TcAttachType::Egress, EGRESS_PROGRAM);
+    }
+    Ok(())
+}
+
+/// Removes what a deleted interface has left, or an `attach` that was killed before it judged anything.
+fn remove_dead(pins: &Pins) -> Result<()> {
+    let interfaces = netlink::interfaces()?;
+    let mut dead = pins.here()?;
+    dead.retain(|pin| interface(pin, &interfaces).is_none_or(|it| it.xdp_programs.is_empty()));
+    take_off(&dead, &interfaces)
+}
+
+fn interface<'a>(pin: &Pin, interfaces: &'a [Interface]) -> Option<&'a Interface> {
+    interfaces
+        .iter()
+        .find(|interface| interface.index == pin.index)
+}

@@ -1,0 +1,231 @@
+//! Links pinned under bpffs, which keep programs attached when the process that attached them ends.
+//!
+//! ```text
+//! /sys/fs/bpf/tcpguard/NAMESPACE/INDEX-ingress    a link; NAMESPACE is the inode of the network
+//!                     /NAMESPACE/INDEX-egress     namespace, INDEX the kernel's number of the
+//!                                                 interface: its name may have a dot, a pin may not
+//! ```
+//!
+//! Whether something is pinned is asked of this directory and nothing else, so no record can be stale.
+
+use std::{
+    fmt,
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use aya::programs::links::FdLink;
+use rustix::{
+    fs::{FlockOperation, flock, statfs},
+    io::Errno,
+    mount::{MountFlags, mount},
+};
+use tcpguard_common::abi::Hook;
+
+const BPFFS: &str = "/sys/fs/bpf";
+/// `BPF_FS_MAGIC` in `linux/magic.h`.
+const BPFFS_MAGIC: i64 = 0xcafe_4a11;
+const ROOT: &str = "/sys/fs/bpf/tcpguard";
+
+/// The pinned links of all network namespaces. One process has them at a time.
+pub(crate) struct Pins {
+    root: &'static Path,
+    /// Those of this network namespace.
+    here: PathBuf,
+    /// Held until this is dropped.
+    _lock: File,
+}
+
+/// A pinned link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pin {
+    path: PathBuf,
+    /// The kernel's number of the interface, in its network namespace.
+    pub(crate) index: u32,
+    pub(crate) hook: Hook,
+}
+
+impl Pins {
+    /// Opens them, and mounts bpffs if it is not there.
+    pub(crate) fn open() -> Result<Self> {
+        mount_bpffs()?;
+        create(Path::new(ROOT))?;
+        let lock = lock()?;
+        let namespace = inode("self", "net")?;
+        let root = Path::new(ROOT);
+        Ok(Self {
+            root,
+            here: root.join(namespace.to_string()),
+            _lock: lock,
+        })
+    }
+
+    /// Pins a link of this network namespace.
+    pub(crate) fn pin(&self, link: FdLink, index: u32, hook: Hook) -> Result<Pin> {
+        create(&self.here)?;
+        let path = self.here.join(format!("{index}-{}", name(hook)));
+        let shown = path.display();
+        // What is dropped is a descriptor: the link stays with its file.
+        let _ = link
+            .pin(&path)
+            .with_context(|| format!("failed to pin {shown}"))?;
+        Ok(Pin { path, index, hook })
+    }
+
+    /// Whether a pin is of this network namespace.
+    pub(crate) fn is_here(&self, pin: &Pin) -> bool {
+        pin.path.starts_with(&self.here)
+    }
+
+    /// The pinned links of this network namespace.
+    pub(crate) fn here(&self) -> Result<Vec<Pin>> {
+        pins(&self.here)
+    }
+
+    /// Those of every network namespace, this one and those that are gone included.
+    pub(crate) fn everywhere(&self) -> Result<Vec<Pin>> {
+        let mut all = Vec::new();
+        for namespace in entries(self.root)? {
+            all.extend(pins(&namespace)?);
+        }
+        Ok(all)
+    }
+}
+
+impl Drop for Pins {
+    /// Leaves no empty directory; one that is not empty stays.
+    fn drop(&mut self) {
+        for namespace in entries(self.root).unwrap_or_default() {
+            let _ = fs::remove_dir(namespace);
+        }
+    }
+}
+
+impl Pin {
+    /// Removes it, and with it the last that keeps the program attached.
+    pub(crate) fn remove(&self) -> Result<()> {
+        fs::remove_file(&self.path)
+            .with_context(|| format!("failed to remove {}", self.path.display()))
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.display().fmt(f)
+    }
+}
+
+/// As the file and the operator name it.
+pub(crate) const fn name(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Ingress => "ingress",
+        Hook::Egress => "egress",
+    }
+}
+
+/// The number of a namespace of a process.
+fn inode(process: &str, kind: &str) -> Result<u64> {
+    let path = format!("/proc/{process}/ns/{kind}");
+    let namespace = fs::metadata(&path).with_context(|| format!("failed to read {path}"))?;
+    Ok(namespace.ino())
+}
+
+fn mount_bpffs() -> Result<()> {
+    let is_there = statfs(BPFFS).is_ok_and(|found| found.f_type == BPFFS_MAGIC);
+    if is_there {
+        return Ok(());
+    }
+    // Who may not look at the first process cannot tell, and then nothing is certain.
+    let host = inode("1", "mnt").ok();
+    if host.is_none_or(|host| inode("self", "mnt").ok() != Some(host)) {
+        bail!(
+            "no bpffs on {BPFFS}, and one that is mounted here might end with this process: enter a \
+             network namespace by `nsenter --net=/run/netns/NAME`, which keeps {BPFFS}, and not by \
+             `ip netns exec`; on the host itself, `mount -t bpf bpf {BPFFS}`"
+        );
+    }
+    let quiet = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("bpf", BPFFS, "bpf", quiet, Some(c"mode=0700"))
+        .with_context(|| format!("failed to mount bpffs on {BPFFS}"))
+}
+
+/// The root, locked: the kernel lets go of it with the process. Who has it needs a second or so.
+fn lock() -> Result<File> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const POLL: Duration = Duration::from_millis(20);
+    let root = File::open(ROOT).with_context(|| format!("failed to open {ROOT}"))?;
+    let start = Instant::now();
+    loop {
+        match flock(&root, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if start.elapsed() < PATIENCE => thread::sleep(POLL),
+            Err(Errno::WOULDBLOCK) => bail!(
+                "another tcpguard has been attaching or detaching for {PATIENCE:?}: try again, or \
+                 find it by `fuser {ROOT}`"
+            ),
+            locked => {
+                locked.with_context(|| format!("failed to lock {ROOT}"))?;
+                return Ok(root);
+            }
+        }
+    }
+}
+
+/// A directory that nobody but root reads.
+fn create(directory: &Path) -> Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(error).with_context(|| format!("failed to create {}", directory.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn pins(namespace: &Path) -> Result<Vec<Pin>> {
+    let mut pins: Vec<_> = entries(namespace)?.into_iter().filter_map(pin).collect();
+    pins.sort_by_key(|pin| (pin.index, pin.hook as u8));
+    Ok(pins)
+}
+
+/// The pin that a file is; `None` of what somebody else has put there.
+fn pin(path: PathBuf) -> Option<Pin> {
+    let (index, hook) = path.file_name()?.to_str()?.split_once('-')?;
+    let hooks = [Hook::Ingress, Hook::Egress];
+    let hook = hooks.into_iter().find(|it| name(*it) == hook)?;
+    let index = index.parse().ok()?;
+    Some(Pin { path, index, hook })
+}
+
+/// What is in a directory; nothing in one that is not there.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let listed = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.and_then(|entries| entries.map(|it| Ok(it?.path())).collect()),
+    };
+    listed.with_context(|| format!("failed to list {}", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_tells_its_interface_and_its_hook() {
+        let of = |name: &str| pin(Path::new("/sys/fs/bpf/tcpguard/1").join(name));
+        let found = of("12-egress").unwrap();
+        assert_eq!((found.index, found.hook), (12, Hook::Egress));
+        assert_eq!(of("12-ingress").unwrap().hook, Hook::Ingress);
+        for other in ["12", "12-", "x-egress", "-ingress", "12-between"] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_entries() {
+        assert_eq!(entries(Path::new("/nonexistent")).unwrap().len(), 0);
+    }
+}

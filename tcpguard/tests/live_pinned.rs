@@ -1,0 +1,260 @@
+//! Protection that outlives its process: `attach` and `detach`, and what a kill leaves between them.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test relies on fails it by panicking"
+)]
+
+mod common;
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+    process::Command,
+    sync::atomic::AtomicBool,
+    thread,
+    time::Duration,
+};
+
+use common::{ERROR, Ended, Process, TCPGUARD, assert_clean, attached, cable, eventually, ours};
+use nix::sys::signal::Signal;
+use tcpguard_common::flags::TcpFlags;
+use xtask::lab::{
+    attack::{Scan, Volley},
+    link::{VethOptions, veth},
+    namespace::Namespace,
+    network::{Network, UPLINK},
+    path::Path,
+    witness::Witness,
+};
+
+const ILLEGAL: [TcpFlags; 2] = [TcpFlags::NULL, TcpFlags::FIN];
+
+fn tcpguard(namespace: &Namespace, args: &[&str]) -> Ended {
+    Process::spawn(namespace.command(TCPGUARD).args(args)).end()
+}
+
+#[track_caller]
+fn done(namespace: &Namespace, args: &[&str]) -> Ended {
+    let ended = tcpguard(namespace, args);
+    assert!(ended.status.success(), "{args:?}: {ended:?}");
+    ended
+}
+
+#[track_caller]
+fn refused(namespace: &Namespace, args: &[&str]) -> String {
+    let ended = tcpguard(namespace, args);
+    assert_eq!(ended.status.code(), ERROR, "{args:?}: {ended:?}");
+    ended.stderr
+}
+
+/// Where the pins of a namespace are.
+fn pins(namespace: &Namespace) -> PathBuf {
+    let inode = namespace.within(|| fs::metadata("/proc/thread-self/ns/net").unwrap().ino());
+    PathBuf::from(format!("/sys/fs/bpf/tcpguard/{}", inode.unwrap()))
+}
+
+/// The kernel takes a program off a moment after its last file has gone.
+fn assert_soon_clean(namespace: &Namespace, interface: &str) {
+    let left = || attached(namespace, interface).is_empty().then_some(());
+    eventually("the programs are taken off", left);
+    assert!(!pins(namespace).exists(), "an empty directory stays");
+}
+
+#[test]
+fn what_is_attached_protects_until_it_is_detached_and_harms_no_connection() {
+    let network = Network::new().unwrap();
+    let attacker = network.attacker().unwrap();
+    let witness = Witness::start(&network.server, UPLINK, attacker.mac()).unwrap();
+    let service = Network::service(Path::Ipv4, 7);
+    let listener = network
+        .server
+        .within(|| TcpListener::bind(service).unwrap());
+    let listener = listener.unwrap();
+    let client = network
+        .client
+        .within(|| TcpStream::connect(service).unwrap());
+    let (mut client, mut server) = (client.unwrap(), listener.accept().unwrap().0);
+    let mut talk = || {
+        client.write_all(b"still there?").unwrap();
+        server.read_exact(&mut [0; 12]).unwrap();
+        server.write_all(b"yes").unwrap();
+        client.read_exact(&mut [0; 3]).unwrap();
+    };
+    let volley = Volley {
+        scans: &ILLEGAL.map(|flags| Scan {
+            flags,
+            ports: 1..=20,
+        }),
+        paths: &[Path::Ipv4],
+        rounds: 5,
+        pace: Duration::from_millis(1),
+    };
+    let mut reached = 0;
+    for _ in 0..3 {
+        talk();
+        let told = done(&network.server, &["attach", "--iface", UPLINK]);
+        assert!(told.stderr.contains("guarding uplink: native"), "{told:?}");
+        attacker.send(&volley, &AtomicBool::new(false)).unwrap();
+        assert_eq!(witness.settled().illegal(), reached, "it was not protected");
+        talk();
+        let listed = done(&network.server, &["conns", "--json"]).stdout;
+        assert!(listed.contains("\"ESTABLISHED\""), "{listed}");
+        let told = done(&network.server, &["detach"]);
+        assert_eq!(
+            told.stdout,
+            "detached uplink: ingress\ndetached uplink: egress\n"
+        );
+        assert_soon_clean(&network.server, UPLINK);
+        talk();
+        attacker.send(&volley, &AtomicBool::new(false)).unwrap();
+        reached += 10;
+        assert_eq!(witness.settled().illegal(), reached, "it was still guarded");
+    }
+}
+
+#[test]
+fn a_second_guard_is_told_of_the_first_and_how_to_take_it_off() {
+    let (server, _street) = cable();
+    done(&server, &["attach", "--iface", "guarded"]);
+    let first = attached(&server, "guarded");
+    assert_eq!(first.len(), 2, "ingress and egress");
+    for command in ["attach", "run"] {
+        let message = refused(&server, &[command, "--iface", "guarded"]);
+        for word in ["guarded already", "tcpguard detach --iface guarded"] {
+            assert!(message.contains(word), "no {word:?} in {message}");
+        }
+    }
+    assert_eq!(attached(&server, "guarded"), first, "it was changed");
+    done(&server, &["detach", "--iface", "guarded"]);
+    assert_soon_clean(&server, "guarded");
+}
+
+#[test]
+fn detach_says_what_it_cannot_take_off_and_why() {
+    let (server, _street) = cable();
+    let nothing = done(&server, &["detach"]).stdout;
+    assert!(nothing.contains("nothing is attached"), "{nothing}");
+    let unknown = refused(&server, &["detach", "--iface", "eth7"]);
+    assert!(
+        unknown.contains("eth7") && unknown.contains("guarded"),
+        "{unknown}"
+    );
+    let bare = refused(&server, &["detach", "--iface", "guarded"]);
+    assert!(bare.contains("nothing is attached to guarded"), "{bare}");
+
+    let guard = Process::guard(&server, &["guarded"], &["--plain"]);
+    let running = refused(&server, &["detach", "--iface", "guarded"]);
+    assert!(running.contains("ends with its process"), "{running}");
+    assert_eq!(attached(&server, "guarded").len(), 2, "it was taken off");
+    guard.signal(Signal::SIGTERM);
+    assert!(guard.end().status.success());
+}
+
+#[test]
+fn if_one_of_two_interfaces_is_taken_neither_stays_attached() {
+    let (server, street) = cable();
+    veth(
+        (&server, "other"),
+        (&street, "east"),
+        VethOptions::default(),
+    )
+    .unwrap();
+    done(&server, &["attach", "--iface", "other"]);
+    let both = ["attach", "--iface", "guarded", "--iface", "other"];
+    refused(&server, &both);
+    assert_clean(&server, "guarded");
+    assert_eq!(attached(&server, "other").len(), 2);
+    done(&server, &["detach"]);
+    done(&server, &both);
+    done(&server, &["detach", "--iface", "guarded"]);
+    assert_eq!(attached(&server, "other").len(), 2, "only one was named");
+    done(&server, &["detach"]);
+    assert_soon_clean(&server, "other");
+}
+
+#[test]
+fn whenever_attach_is_killed_detach_leaves_nothing_and_attach_works_again() {
+    let (server, _street) = cable();
+    for round in 0..20 {
+        let mut command = server.command(TCPGUARD);
+        let attach = Process::spawn(command.args(["attach", "--iface", "guarded"]));
+        // From before it loads anything to after it has ended, on a machine as fast as this one.
+        thread::sleep(Duration::from_millis(60 * round));
+        attach.signal(Signal::SIGKILL);
+        drop(attach.end());
+        done(&server, &["detach"]);
+        assert_soon_clean(&server, "guarded");
+    }
+    done(&server, &["attach", "--iface", "guarded"]);
+    assert_eq!(attached(&server, "guarded").len(), 2);
+    done(&server, &["detach"]);
+}
+
+#[test]
+fn what_a_deleted_interface_leaves_is_removed_by_the_next_command() {
+    for command in [&["detach"][..], &["attach", "--iface", "guarded"]] {
+        let (server, street) = cable();
+        done(&server, &["attach", "--iface", "guarded"]);
+        server.configure("link del guarded\n").unwrap();
+        assert_eq!(fs::read_dir(pins(&server)).unwrap().count(), 2);
+        let ends = ((&server, "guarded"), (&street, "street"));
+        veth(ends.0, ends.1, VethOptions::default()).unwrap();
+        done(&server, command);
+        done(&server, &["detach"]);
+        assert_soon_clean(&server, "guarded");
+    }
+}
+
+#[test]
+fn what_a_deleted_namespace_leaves_is_removed_from_elsewhere_if_all_is_said() {
+    let elsewhere = ours("elsewhere");
+    let (server, _street) = cable();
+    let within = |namespace: &Namespace, command: &str| {
+        format!(
+            "nsenter --net=/run/netns/{} {TCPGUARD} {command}\n",
+            namespace.name()
+        )
+    };
+    // A bpffs of its own, so that `--all` takes nothing off that other tests have attached.
+    let script = [
+        "mount -t bpf bpf /sys/fs/bpf\n".to_owned(),
+        within(&server, "attach --iface guarded"),
+        format!("ip netns del {}\n", server.name()),
+        within(&elsewhere, "detach"),
+        "ls /sys/fs/bpf/tcpguard/*\n".to_owned(),
+        within(&elsewhere, "detach --all"),
+        "ls /sys/fs/bpf/tcpguard\n".to_owned(),
+    ];
+    let mut command = Command::new("unshare");
+    let shell = command.args(["--mount", "sh", "-ec", &script.concat()]);
+    let told = common::stdout(shell);
+    let lines: Vec<_> = told.lines().collect();
+    let [nothing, first, second, removed, also] = lines[..] else {
+        panic!("{told}")
+    };
+    assert!(nothing.contains("nothing is attached"), "{told}");
+    assert!(
+        first.ends_with("-egress") && second.ends_with("-ingress"),
+        "{told}"
+    );
+    assert!(
+        removed.starts_with("removed /sys/fs/bpf/tcpguard/"),
+        "{told}"
+    );
+    assert!(also.starts_with("removed /sys/fs/bpf/tcpguard/"), "{told}");
+}
+
+#[test]
+fn in_a_mount_namespace_of_its_own_attach_refuses_to_pin() {
+    let (server, _street) = cable();
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", server.name(), TCPGUARD]);
+    let ended = Process::spawn(command.args(["attach", "--iface", "guarded"])).end();
+    assert_eq!(ended.status.code(), ERROR, "{ended:?}");
+    assert!(ended.stderr.contains("nsenter --net="), "{ended:?}");
+    assert_clean(&server, "guarded");
+}
