@@ -24,9 +24,10 @@ pub fn attach(args: &GuardArgs) -> Result<ExitCode> {
     preflight::check()?;
     let pins = Pins::open()?;
     remove_dead(&pins)?;
-    let guard = Guard::attach(&Options::new(args, Log::Off))?;
-    announcement::announce(&guard);
+    let mut guard = Guard::attach(&Options::new(args, Log::Off))?;
     guard.pin(&pins)?;
+    announcement::announce(&guard);
+    guard.leave();
     Ok(ExitCode::SUCCESS)
 }
 
@@ -40,7 +41,7 @@ pub fn detach(args: &DetachArgs) -> Result<ExitCode> {
     } else {
         chosen(pins.here()?, &interfaces, &args.interfaces)?
     };
-    take_off(&chosen, &interfaces)?;
+    take_off(&pins, &chosen, &interfaces)?;
     let mut stdout = io::stdout();
     if chosen.is_empty() {
         let place = if args.all {
@@ -55,11 +56,9 @@ pub fn detach(args: &DetachArgs) -> Result<ExitCode> {
     }
     for pin in &chosen {
         let hook = pins::name(pin.hook);
-        match interface(pin, &interfaces) {
-            Some(interface) if pins.is_here(pin) => {
-                writeln!(stdout, "detached {}: {hook}", interface.name)?;
-            }
-            _ => writeln!(stdout, "removed {pin}")?,
+        match interface(&pins, pin, &interfaces) {
+            Some(interface) => writeln!(stdout, "detached {}: {hook}", interface.name)?,
+            None => writeln!(stdout, "removed {pin}")?,
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -70,20 +69,18 @@ fn chosen(pins: Vec<Pin>, interfaces: &[Interface], names: &[String]) -> Result<
     if names.is_empty() {
         return Ok(pins);
     }
-    let mut chosen = Vec::new();
+    let mut wanted = Vec::new();
     for name in names {
         let Some(interface) = interfaces.iter().find(|it| it.name == *name) else {
             let known: Vec<_> = interfaces.iter().map(|it| &*it.name).collect();
             bail!("no interface {name}; there are: {}", known.join(", "));
         };
-        let of_it: Vec<_> = pins
-            .iter()
-            .filter(|pin| pin.index == interface.index)
-            .collect();
-        ensure!(!of_it.is_empty(), "{}", unattached(interface));
-        chosen.extend(of_it.into_iter().cloned());
+        let is_pinned = pins.iter().any(|pin| pin.index == interface.index);
+        ensure!(is_pinned, "{}", unattached(interface));
+        wanted.push(interface.index);
     }
-    Ok(chosen)
+    let chosen = pins.into_iter().filter(|pin| wanted.contains(&pin.index));
+    Ok(chosen.collect())
 }
 
 /// Why an interface cannot be detached.
@@ -100,13 +97,16 @@ fn unattached(interface: &Interface) -> String {
 }
 
 /// Removes pins: first of what judges, then of what observes.
-fn take_off(pins: &[Pin], interfaces: &[Interface]) -> Result<()> {
+fn take_off(pins: &Pins, chosen: &[Pin], interfaces: &[Interface]) -> Result<()> {
     for hook in [Hook::Ingress, Hook::Egress] {
-        for pin in pins.iter().filter(|pin| pin.hook == hook) {
+        for pin in chosen.iter().filter(|pin| pin.hook == hook) {
             pin.remove()?;
         }
     }
-    for interface in pins.iter().filter_map(|pin| interface(pin, interfaces)) {
+    for interface in chosen
+        .iter()
+        .filter_map(|pin| interface(pins, pin, interfaces))
+    {
         // Before Linux 6.6 what leaves is seen by a filter, which no link holds; else there is none.
         let _ = tc::qdisc_detach_program(&interface.name, TcAttachType::Egress, EGRESS_PROGRAM);
     }
@@ -117,12 +117,16 @@ fn take_off(pins: &[Pin], interfaces: &[Interface]) -> Result<()> {
 fn remove_dead(pins: &Pins) -> Result<()> {
     let interfaces = netlink::interfaces()?;
     let mut dead = pins.here()?;
-    dead.retain(|pin| interface(pin, &interfaces).is_none_or(|it| it.xdp_programs.is_empty()));
-    take_off(&dead, &interfaces)
+    dead.retain(|pin| {
+        interface(pins, pin, &interfaces).is_none_or(|interface| interface.xdp_programs.is_empty())
+    });
+    take_off(pins, &dead, &interfaces)
 }
 
-fn interface<'a>(pin: &Pin, interfaces: &'a [Interface]) -> Option<&'a Interface> {
-    interfaces
-        .iter()
-        .find(|interface| interface.index == pin.index)
+/// The interface of a pin; `None` if it is gone, or in another network namespace.
+fn interface<'a>(pins: &Pins, pin: &Pin, interfaces: &'a [Interface]) -> Option<&'a Interface> {
+    if !pins.is_here(pin) {
+        return None;
+    }
+    interfaces.iter().find(|it| it.index == pin.index)
 }

@@ -104,9 +104,8 @@ impl Guard {
         })
     }
 
-    /// Pins all links, so that the guard outlives this process. If that fails anywhere, nothing stays
-    /// attached.
-    pub(crate) fn pin(mut self, pins: &Pins) -> Result<()> {
+    /// Pins all links, so that the guard can be left. If that fails anywhere, nothing stays pinned.
+    pub(crate) fn pin(&mut self, pins: &Pins) -> Result<()> {
         let mut made = Vec::new();
         if let Err(error) = self.pin_links(pins, &mut made) {
             for pin in made {
@@ -115,9 +114,13 @@ impl Guard {
             }
             return Err(error);
         }
+        Ok(())
+    }
+
+    /// Leaves it at work when this process ends, if its links are pinned.
+    pub(crate) fn leave(self) {
         // A clsact filter is not held by a link, and dropping the program would take it off.
         std::mem::forget(self.ebpf);
-        Ok(())
     }
 
     /// What leaves comes first: if this process is killed on the way, what stays only observes, or
