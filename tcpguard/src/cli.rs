@@ -36,6 +36,9 @@ pub enum Command {
     /// Take off what `attach` has attached
     #[command(after_help = DETACH_HELP)]
     Detach(DetachArgs),
+    /// Tell which interfaces of this network namespace are guarded, since when and by what
+    #[command(after_help = STATUS_HELP)]
+    Status(StatusArgs),
     /// List the connections that the guards of this network namespace follow (needs root)
     #[command(after_help = CONNS_HELP)]
     Conns(ConnsArgs),
@@ -77,6 +80,14 @@ Examples:
   tcpguard detach                            every interface of this network namespace
   tcpguard detach --iface eth0
   tcpguard detach --all                      in other network namespaces as well";
+
+const STATUS_HELP: &str = "\
+held by says what keeps a guard attached: `attach`, and it stays until `detach`, or a process, such as
+`run`, with which it ends. A dead pin is what a deleted interface or a killed `attach` has left;
+`tcpguard detach` removes it.
+
+Keys of --json, in this order (egress is null where nothing sees what leaves):
+  guards[]{interface held_by since ingress{mode program tag} egress{mode program tag}} dead_pins[]";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -177,6 +188,14 @@ pub struct DetachArgs {
     /// In every network namespace, those that are gone included
     #[arg(long)]
     pub all: bool,
+}
+
+/// How it is told what is guarded.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How a guard is attached.

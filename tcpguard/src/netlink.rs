@@ -27,6 +27,8 @@ pub(crate) struct Interface {
     pub(crate) layer: LinkLayerType,
     /// Numbers of the XDP programs that are attached to it.
     pub(crate) xdp_programs: Vec<u32>,
+    /// Whether XDP runs in the network stack and not in the driver.
+    pub(crate) is_generic: bool,
     /// Whether it is a port of a bridge or a member of another device, so that frames which arrive
     /// may be for somebody behind it.
     pub(crate) has_controller: bool,
@@ -105,12 +107,14 @@ fn receive(socket: &Socket) -> Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> 
 fn interface(link: &LinkMessage) -> Option<Interface> {
     let mut name = None;
     let mut xdp_programs = Vec::new();
+    let mut is_generic = false;
     let mut has_controller = false;
     for attribute in &link.attributes {
         if let LinkAttribute::IfName(given) = attribute {
             name = Some(given.clone());
         } else if let LinkAttribute::Xdp(xdp) = attribute {
             xdp_programs.extend(xdp.iter().filter_map(program_id));
+            is_generic |= xdp.iter().any(|it| matches!(it, LinkXdp::SkbProgId(_)));
         } else if let LinkAttribute::Controller(_) = attribute {
             has_controller = true;
         }
@@ -123,6 +127,7 @@ fn interface(link: &LinkMessage) -> Option<Interface> {
         name: name?,
         layer,
         xdp_programs,
+        is_generic,
         has_controller,
     })
 }

@@ -1,7 +1,7 @@
 //! The kernel programs as they are embedded in this binary.
 
 use aya::{Ebpf, EbpfLoader};
-use tcpguard_common::abi::{self, Config, INGRESS_PROGRAM};
+use tcpguard_common::abi::{self, Config};
 
 /// The object file, part of this binary: one file to copy to a server.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcpguard.bpf.o"));
@@ -40,12 +40,4 @@ pub fn open(config: &Config, log: Log) -> Result<Ebpf, aya::EbpfError> {
         .map_max_entries(abi::FLOWS4, config.sets[0])
         .map_max_entries(abi::FLOWS6, config.sets[1])
         .load(OBJECT)
-}
-
-/// Whether the kernel calls a guard's ingress program so: it cuts names to 15 characters
-/// (`BPF_OBJ_NAME_LEN`, with its end).
-#[must_use]
-pub fn is_guard(name: &[u8]) -> bool {
-    const LENGTH: usize = 15;
-    INGRESS_PROGRAM.as_bytes().get(..LENGTH) == Some(name)
 }

@@ -56,11 +56,9 @@ impl Pins {
         mount_bpffs()?;
         create(Path::new(ROOT))?;
         let lock = lock()?;
-        let namespace = inode("self", "net")?;
-        let root = Path::new(ROOT);
         Ok(Self {
-            root,
-            here: root.join(namespace.to_string()),
+            root: Path::new(ROOT),
+            here: directory()?,
             _lock: lock,
         })
     }
@@ -118,6 +116,17 @@ impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.path.display().fmt(f)
     }
+}
+
+/// The pinned links of this network namespace, for who only looks.
+pub(crate) fn listed() -> Result<Vec<Pin>> {
+    pins(&directory()?)
+}
+
+/// Where the links of this network namespace are pinned.
+fn directory() -> Result<PathBuf> {
+    let namespace = inode("self", "net")?;
+    Ok(Path::new(ROOT).join(namespace.to_string()))
 }
 
 /// As the file and the operator name it.

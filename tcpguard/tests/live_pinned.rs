@@ -16,11 +16,12 @@ use std::{
     process::Command,
     sync::atomic::AtomicBool,
     thread,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use common::{ERROR, Ended, Process, TCPGUARD, assert_clean, attached, cable, eventually, ours};
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 use tcpguard_common::flags::TcpFlags;
 use xtask::lab::{
     attack::{Scan, Volley},
@@ -131,6 +132,54 @@ fn a_second_guard_is_told_of_the_first_and_how_to_take_it_off() {
     assert_eq!(attached(&server, "guarded"), first, "it was changed");
     done(&server, &["detach", "--iface", "guarded"]);
     assert_soon_clean(&server, "guarded");
+}
+
+#[test]
+fn status_tells_what_is_guarded_by_whom_and_what_is_dead() {
+    let (server, street) = cable();
+    let status = || common::json(server.command(TCPGUARD).args(["status", "--json"]));
+    assert_eq!(status(), json!({ "guards": [], "dead_pins": [] }));
+
+    let guard = Process::guard(&server, &["guarded"], &["--mode", "generic"]);
+    let running = &status()["guards"][0];
+    assert_eq!(running["held_by"], "process");
+    assert_eq!(running["ingress"]["mode"], "generic");
+    guard.signal(Signal::SIGTERM);
+    assert!(guard.end().status.success());
+
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    done(&server, &["attach", "--iface", "guarded"]);
+    let told = status();
+    let [ref pinned] = told["guards"].as_array().unwrap()[..] else {
+        panic!("one guard: {told}")
+    };
+    assert_eq!(pinned["interface"], "guarded");
+    assert_eq!(pinned["held_by"], "attach");
+    // The kernel counts from its start, and the wall clock may have been set since.
+    let age = pinned["since"].as_f64().unwrap() - before.as_secs_f64();
+    assert!((-2.0..20.0).contains(&age), "{age} s after it began");
+    let programs = ["ingress", "egress"].map(|hook| pinned[hook]["program"].as_u64().unwrap());
+    assert_eq!(programs.to_vec(), attached(&server, "guarded"));
+    assert_eq!(pinned["ingress"]["mode"], "native");
+    assert_eq!(pinned["egress"]["mode"], "tcx");
+    let shown = Command::new("bpftool")
+        .args(["--json", "prog", "show", "id", &programs[0].to_string()])
+        .output();
+    let shown: Value = serde_json::from_slice(&shown.unwrap().stdout).unwrap();
+    assert_eq!(pinned["ingress"]["tag"], shown["tag"]);
+
+    let listed = done(&server, &["status"]).stdout;
+    assert!(
+        listed.contains("guarded: held by `tcpguard attach`"),
+        "{listed}"
+    );
+    server.configure("link del guarded\n").unwrap();
+    let told = status();
+    assert_eq!(told["guards"], json!([]));
+    assert_eq!(told["dead_pins"].as_array().unwrap().len(), 2, "{told}");
+    done(&server, &["detach"]);
+    assert_eq!(status(), json!({ "guards": [], "dead_pins": [] }));
+    drop(street);
 }
 
 #[test]

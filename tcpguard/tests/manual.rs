@@ -14,7 +14,7 @@ use std::{
 };
 
 const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "attach",
     "completions",
     "conns",
@@ -23,6 +23,7 @@ const COMMANDS: [&str; 9] = [
     "man",
     "replay",
     "run",
+    "status",
     "trace",
 ];
 

@@ -3,16 +3,13 @@
 //! Nothing is written down anywhere by a guard that could be stale: what is attached to the
 //! interfaces is asked of the kernel, and from there it leads to the tables.
 
-use std::{collections::BTreeMap, io};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
-use aya::{
-    maps::MapData,
-    programs::{ProgramInfo, loaded_programs},
-};
+use aya::{maps::MapData, programs::ProgramInfo};
 use tcpguard_common::abi;
 
-use crate::{flows::Flows, netlink, object};
+use crate::{flows::Flows, netlink, programs};
 
 /// A guard at work.
 pub(super) struct Found {
@@ -32,16 +29,8 @@ pub(super) fn guards() -> Result<Vec<Found>> {
     }
     let mut guards = Vec::new();
     if !places.is_empty() {
-        for program in loaded_programs() {
-            let program = match program {
-                Ok(program) => program,
-                // It went away while it was listed.
-                Err(error) if is_gone(&error) => continue,
-                Err(error) => {
-                    return Err(error).context("failed to list the programs in the kernel");
-                }
-            };
-            if object::is_guard(program.name())
+        for program in programs::loaded()? {
+            if programs::is_guard(program.name())
                 && let Some(interfaces) = places.remove(&program.id())
             {
                 let names = interfaces.join(", ");
@@ -59,18 +48,6 @@ pub(super) fn guards() -> Result<Vec<Found>> {
     }
     guards.sort_by(|one, two| one.interfaces.cmp(&two.interfaces));
     Ok(guards)
-}
-
-fn is_gone(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 fn guard(program: &ProgramInfo, interfaces: Vec<String>) -> Result<Found> {

@@ -23,6 +23,7 @@ use crate::{
     cli::Mode,
     netlink::{self, Interface},
     object::{self, Log},
+    programs,
     sample::{Egress, Ingress},
     tracking::Plan,
 };
@@ -111,7 +112,7 @@ fn link(interface: &Interface) -> Result<Link, AttachError> {
 
 fn occupied(interface: String, id: u32) -> AttachError {
     let program = program_name(id);
-    if object::is_guard(program.as_bytes()) {
+    if programs::is_guard(program.as_bytes()) {
         AttachError::Guarded {
             interface,
             program,
