@@ -18,12 +18,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use aya::programs::links::FdLink;
 use rustix::{
     fs::{FlockOperation, flock, statfs},
     io::Errno,
     mount::{MountFlags, mount},
+    process::geteuid,
 };
 use tcpguard_common::abi::Hook;
 
@@ -184,14 +185,23 @@ fn lock() -> Result<File> {
     }
 }
 
-/// A directory that nobody but root reads.
+/// A directory that nobody but root reads, and in which nobody else removes a pin.
 fn create(directory: &Path) -> Result<()> {
+    let shown = directory.display();
     match DirBuilder::new().mode(0o700).create(directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(error).with_context(|| format!("failed to create {}", directory.display()))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        created => return created.with_context(|| format!("failed to create {shown}")),
     }
+    let found = fs::symlink_metadata(directory);
+    let found = found.with_context(|| format!("failed to look at {shown}"))?;
+    let is_ours =
+        found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o777 == 0o700;
+    ensure!(
+        is_ours,
+        "{shown} is not a directory of this user's alone (mode 0700), so others could take the \
+         guard off: remove it, and attach again"
+    );
+    Ok(())
 }
 
 fn pins(namespace: &Path) -> Result<Vec<Pin>> {
@@ -220,6 +230,8 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -231,6 +243,20 @@ mod tests {
         for other in ["12", "12-", "x-egress", "-ingress", "12-between"] {
             assert_eq!(of(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_is_refused() {
+        let directory = std::env::temp_dir().join(format!("tcpguard-pins-{}", std::process::id()));
+        create(&directory).unwrap();
+        create(&directory).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+        let refusal = create(&directory).unwrap_err().to_string();
+        fs::remove_dir(&directory).unwrap();
+        assert!(
+            refusal.contains("tcpguard-pins") && refusal.contains("0700"),
+            "{refusal}"
+        );
     }
 
     #[test]

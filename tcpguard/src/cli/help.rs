@@ -1,0 +1,103 @@
+//! What stands below the options in `--help` and in the manual.
+
+pub(super) const RUN_EXAMPLES: &str = "\
+Examples:
+  tcpguard run --iface eth0                  guard eth0, show a live table
+  tcpguard run --iface eth0 --observe        count what would be dropped, drop nothing
+  tcpguard run --iface eth0 --json           one JSON object an interval";
+
+pub(super) const ATTACH_HELP: &str = "\
+The programs stay until `tcpguard detach`, the end of the network namespace or a restart: what holds
+them is a file for each in /sys/fs/bpf/tcpguard. `tcpguard conns` lists their connections.
+
+Examples:
+  tcpguard attach --iface eth0
+  tcpguard attach --iface wan0 --iface lan0 --observe";
+
+pub(super) const DETACH_HELP: &str = "\
+Connections go on, unguarded. A guard that `tcpguard run` has attached ends with its process.
+
+Examples:
+  tcpguard detach                            every interface of this network namespace
+  tcpguard detach --iface eth0
+  tcpguard detach --all                      in other network namespaces as well";
+
+pub(super) const STATUS_HELP: &str = "\
+held by says what keeps a guard attached: `attach`, and it stays until `detach`, or a process, such as
+`run`, with which it ends. A dead pin is what a deleted interface or a killed `attach` has left;
+`tcpguard detach` removes it.
+
+Keys of --json, in this order (egress is null where nothing sees what leaves):
+  guards[]{interface held_by since ingress{mode program tag} egress{mode program tag}} dead_pins[]";
+
+pub(super) const CONNS_HELP: &str = "\
+Each line is one connection as the guard has seen it: who opened it > to whom; its state;
+time since it was first and last heard; octets of payload each way; who closed it (orig,
+reply, or - for nobody); of either side the next sequence number and the highest
+acknowledgment, counted from the SYN; and marks:
+  adopted                      taken over in its middle, so octets count from there
+  loose                        its numbers were re-anchored, and prove little since
+  orig-local, reply-local      this side is this host, or behind it
+  orig-unheard, reply-unheard  nothing was seen of this side yet
+A terminal that is too narrow gets fewer columns, a pipe gets all.
+
+Keys of --json, in this order (seq and ack are null where they are not known):
+  source destination state age_s idle_s closed_by orig{octets seq ack}
+  reply{octets seq ack} marks[] interfaces[]
+
+Examples:
+  tcpguard conns --state ESTABLISHED --port 443
+  tcpguard conns --addr 203.0.113.0/24 --json
+  nsenter --net=/run/netns/web tcpguard conns --limit 20";
+
+pub(super) const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  tcpguard explain SYN,FIN
+  tcpguard explain RST --state established
+  tcpguard explain SYN,ACK --state none";
+
+pub(super) const REPLAY_EXAMPLES: &str = "\
+Examples:
+  tcpguard replay suspicious.pcap
+  tcpguard replay suspicious.pcapng --engine kernel --json
+  tcpguard replay middle.pcap --pickup always    the capture began in the middle of connections
+
+A segment without a connection is dropped as no-connection. With --pickup always the first that is
+seen of a connection is taken at its word instead, as by a guard that learns; a reset just passes.
+`tcpguard trace FILE` shows one connection of a capture with its numbers.
+
+Exit status: 0 nothing dropped, 1 something dropped, 2 error.";
+
+pub(super) const TRACE_EXAMPLES: &str = "\
+Examples:
+  tcpguard trace download.pcap               its connection, or a list if there are several
+  tcpguard trace busy.pcap 3
+  tcpguard trace busy.pcap '10.0.0.1:1025>10.0.0.2:80'
+
+seq and ack are counted from each side's SYN, and stand beside that as they were sent. len is the
+payload, next the acknowledgment that the other side has to send once it has everything, state the
+connection's after the segment. Then follow, of a segment that is not accepted, verdict and reason,
+and where the numbers do not add up, a mark:
+  gap 100             100 octets before it were not seen; fills-gap: it brings some of them
+  retransmission      it was sent before; overlap 100: its first 100 octets were
+  keep-alive          the octet before the next one; seq-behind: empty, with a number from before
+  beyond-fin          octets behind the FIN of its own side
+  ack-of-unsent 100   it acknowledges 100 octets more than were sent
+  ack-behind 100      it acknowledges 100 octets less than before
+  inexact             a reset with another number than the one that comes next
+  other-isn           a SYN with another number than the one before; reopened: of a new connection
+`100 in flight` is no mark: so many octets of the other side are not acknowledged yet.
+
+Exit status: 0 nothing dropped in what is shown, 1 something dropped, 2 error.";
+
+pub(super) const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  tcpguard completions bash > /usr/share/bash-completion/completions/tcpguard
+  tcpguard completions zsh > /usr/share/zsh/site-functions/_tcpguard
+  tcpguard completions fish > /usr/share/fish/vendor_completions.d/tcpguard.fish";
+
+pub(super) const MAN_EXAMPLES: &str = "\
+Examples:
+  tcpguard man | man -l -                    the page of tcpguard itself
+  tcpguard man run | man -l -                that of a command
+  tcpguard man --dir /usr/local/share/man/man1";
