@@ -53,8 +53,9 @@ const fn word(number: u64, nth: u64) -> u64 {
 /// The two ends of a connection, as the table looks for them.
 ///
 /// Hashed by sums of products with the seed, of which the upper 32 bits are universal: whatever two
-/// keys somebody chose without the seed, they meet there no more often than by chance (Thorup, "High
-/// Speed Hashing for Integers and Strings", pair-multiply-shift). No product waits for another, so a
+/// keys somebody chose without the seed, over all seeds they meet there at most twice as often as by
+/// chance (after Thorup, "High Speed Hashing for Integers and Strings", pair-multiply-shift, which adds
+/// another word of seed to halve that). No product waits for another, so a
 /// processor works on all of them at once.
 pub trait Key: Copy + Eq {
     /// A hash that nobody can aim at without the seed.
