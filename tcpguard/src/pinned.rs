@@ -5,14 +5,14 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use aya::programs::{TcAttachType, tc};
 use tcpguard_common::abi::{EGRESS_PROGRAM, Hook};
 
 use crate::{
     announcement,
     cli::{DetachArgs, GuardArgs},
-    guard::{Guard, Options},
+    guard::{AttachError, Guard, Options},
     netlink::{self, Interface},
     object::Log,
     pins::{self, Pin, Pins},
@@ -72,8 +72,9 @@ fn chosen(pins: Vec<Pin>, interfaces: &[Interface], names: &[String]) -> Result<
     let mut wanted = Vec::new();
     for name in names {
         let Some(interface) = interfaces.iter().find(|it| it.name == *name) else {
-            let known: Vec<_> = interfaces.iter().map(|it| &*it.name).collect();
-            bail!("no interface {name}; there are: {}", known.join(", "));
+            let known = interfaces.iter().map(|it| it.name.clone()).collect();
+            let name = name.clone();
+            return Err(AttachError::UnknownInterface { name, known }.into());
         };
         let is_pinned = pins.iter().any(|pin| pin.index == interface.index);
         ensure!(is_pinned, "{}", unattached(interface));

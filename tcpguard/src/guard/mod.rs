@@ -1,8 +1,9 @@
 //! A guard at work: programs loaded, attached to interfaces, read, and gone when it is dropped.
 //!
 //! The process owns every link. However it ends, by its own will or by kill -9, the kernel takes the
-//! programs off with the last file descriptor; unless links are pinned, and the guard is left. Only where tcx is missing (before Linux 6.6) a
-//! filter outlives a kill; the next guard on that interface removes it.
+//! programs off with the last file descriptor; unless links are pinned, and the guard is left. Only
+//! where tcx is missing (before Linux 6.6) a filter outlives a kill; the next guard on that interface
+//! removes it.
 
 mod attach;
 mod error;
