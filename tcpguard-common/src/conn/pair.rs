@@ -185,6 +185,9 @@ impl<'a> Pair<'a> {
         };
         *self.me = Half::SILENT;
         self.answer(seen);
+        // Nor does the answer prove its own, for nothing proves the answer.
+        self.me.scale = LARGEST_SCALE;
+        self.me.window = LARGEST_WINDOW;
     }
 
     /// The half of a side that answers with SYN+ACK.

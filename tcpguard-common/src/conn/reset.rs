@@ -45,11 +45,19 @@ pub(super) fn judge(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict 
     // Inside of the window but not exact: the receiver answers with a challenge ACK.
     let ahead = seen.seq.offset_from(window::expected(pair.me, pair.other));
     let inside = 0 <= ahead && ahead <= i64::from(pair.other.window);
-    if inside || !pair.is_sure(seen.now) {
+    if inside || may_be_answer_to_late(pair, ahead) || !pair.is_sure(seen.now) {
         Verdict::IGNORE
     } else {
         outside
     }
+}
+
+/// Whether a socket that is closed may say so to a late segment, with that segment's acknowledgment
+/// for its number. In TIME-WAIT that is expected; of a connection that was taken over, the FIN that
+/// leads there may have gone by unseen.
+#[inline(always)]
+fn may_be_answer_to_late(pair: &Pair<'_>, ahead: i64) -> bool {
+    pair.is_loose() && window::can_be_under_way(-ahead, pair.other)
 }
 
 /// Whether it carries the number that comes next: what the other side waits for, or what this side

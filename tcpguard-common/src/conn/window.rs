@@ -200,8 +200,13 @@ pub(super) fn agree(me: &Half, other: &Half) -> bool {
 
 #[inline(always)]
 fn acknowledges(half: &Half, other: &Half) -> bool {
-    let in_flight = other.end.offset_from(half.ack);
-    verified::conn_is_possible(in_flight, half.window) != 0
+    can_be_under_way(other.end.offset_from(half.ack), half)
+}
+
+/// Whether so many octets can be under way to a receiver, or have been when its acknowledgment left.
+#[inline(always)]
+pub(super) fn can_be_under_way(octets: i64, receiver: &Half) -> bool {
+    verified::conn_is_possible(octets, receiver.window) != 0
 }
 
 /// Whether so many octets can be in flight to a receiver that offers this window.

@@ -38,6 +38,8 @@ pub(crate) struct Peer {
     early: BTreeSet<(u32, u32)>,
     /// Where the other side's FIN ends.
     fin: Option<u32>,
+    /// Whether its own FIN came after that one: then nothing is left of it once that is acknowledged.
+    closes_last: bool,
     /// What it has room for, and what its user has not read yet.
     buffer: u32,
     unread: u32,
@@ -58,6 +60,7 @@ impl Peer {
             received: 0,
             early: BTreeSet::new(),
             fin: None,
+            closes_last: false,
             buffer,
             unread: 0,
             alarm: opens.then_some(0),
@@ -87,7 +90,13 @@ impl Peer {
     /// A segment comes in.
     pub(crate) fn take(&mut self, segment: &Segment, now: u64, out: &mut Vec<Segment>) {
         let syn = segment.flags.contains(TcpFlags::SYN);
-        if self.received == 0 && !syn {
+        let reset = segment.flags.contains(TcpFlags::RST);
+        if reset || (self.received == 0 && !syn) {
+            // Only closed peers reset, and what is open then is in TIME-WAIT (RFC 1337).
+            return;
+        }
+        if self.closes_last && self.is_done() {
+            out.extend(refusal(segment));
             return;
         }
         if syn && self.received == 0 {
@@ -191,6 +200,7 @@ impl Peer {
         let len = len + u32::from(with_fin && self.edge > self.total + 1);
         let nxt = self.nxt;
         self.nxt += len;
+        self.closes_last = self.fin.is_some_and(|fin| self.received >= fin);
         out.push(self.piece(nxt, len));
         self.alarm.get_or_insert(now + self.rto);
     }
@@ -235,4 +245,16 @@ impl Peer {
         // What the header can say at a scale of 7.
         self.buffer.saturating_sub(self.unread) & !127
     }
+}
+
+/// What says that there is nobody (RFC 9293 section 3.10.7.1).
+fn refusal(segment: &Segment) -> Option<Segment> {
+    let answered = segment.flags.contains(TcpFlags::ACK);
+    answered.then_some(Segment {
+        seq: segment.ack,
+        ack: 0,
+        len: 0,
+        flags: TcpFlags::RST,
+        window: 0,
+    })
 }
