@@ -23,8 +23,9 @@ use nix::{
 
 use super::namespace::Namespace;
 
-/// How long any step of a connection may take: a few retransmissions, for a flood may be going on.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long any step of a connection may take: retransmissions wait twice as long each time, and on a
+/// cable that loses much a sixth one, after 13 s, is no wonder among thousands of steps.
+pub const PATIENCE: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_micros(100);
 
 /// Both ends of a connection.
