@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Raised with every change to a type or a name in this file or to a type that it uses.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// The XDP program.
 pub const INGRESS_PROGRAM: &str = "tcpguard_ingress";
@@ -23,6 +23,11 @@ pub const INGRESS_PROGRAM: &str = "tcpguard_ingress";
 pub const EGRESS_PROGRAM: &str = "tcpguard_egress";
 /// Constants of the programs, a [`Config`].
 pub const CONFIG: &str = "CONFIG";
+/// The map in which they lie, and nothing else: a section of the object, whose name tells who reads it
+/// whether what follows is [`ABI_VERSION`]'s. aya takes what begins with `.rodata` for constants.
+pub const CONFIG_MAP: &str = ".rodata.abi4";
+/// What the names of that map begin with, whatever the version.
+pub const CONFIG_MAPS: &str = ".rodata.abi";
 /// Per-CPU array of [`Counters`], by [`counter_index`].
 pub const COUNTERS: &str = "COUNTERS";
 /// Array of one [`Adjudication`], written under [`Transcript::Adjudicate`].
@@ -120,14 +125,16 @@ pub struct Config {
     pub learn_for: u32,
     /// Whether connections of others go through this host, 0 or 1.
     pub transit: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Connections of each version of IP that there is room for.
+    pub connections: u32,
     /// Sets of [`FLOWS4`] and of [`FLOWS6`].
     pub sets: [u32; 2],
     /// What [`Ticks::from_jiffies`] multiplies with.
     pub per_jiffy: u64,
     /// Of the flow tables' hash.
     pub seed: Seed,
+    /// The release that made the programs, as text, with zeros behind it.
+    pub release: [u8; 16],
     /// The guarded interfaces.
     pub interfaces: [Interface; MAX_INTERFACES],
 }
@@ -144,16 +151,25 @@ impl Config {
         learn_from: Ticks(0),
         learn_for: 0,
         transit: 0,
-        reserved: 0,
+        connections: 0,
         sets: [1, 1],
         per_jiffy: Ticks::per_jiffy(250),
         // Known to everybody, but none of zeros, with which all connections would be one to the hash.
         seed: Seed::known(0),
+        release: release(),
         interfaces: [Interface {
             index: 0,
             raw_ip: 0,
         }; MAX_INTERFACES],
     };
+}
+
+/// [`Config::release`] of this crate.
+const fn release() -> [u8; 16] {
+    let text = env!("CARGO_PKG_VERSION").as_bytes();
+    let mut release = [0; 16];
+    release.split_at_mut(text.len()).0.copy_from_slice(text);
+    release
 }
 
 /// When the flow table last had no room for a connection.
@@ -297,13 +313,23 @@ impl Adjudication {
 
 const _: () = assert!(Verdict::CELLS < 256);
 const _: () = assert!(size_of::<Policy>() == 16);
-const _: () = assert!(size_of::<Config>() == 152 + 8 * MAX_INTERFACES);
+const _: () = assert!(size_of::<Config>() == 168 + 8 * MAX_INTERFACES);
 const _: () = assert!(core::mem::offset_of!(Config, transcript) == 32);
 const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 72);
-const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 152);
+const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 168);
 const _: () = assert!(size_of::<Adjudication>() == 24);
 const _: () = assert!(size_of::<Events>() == 8 * 103);
 const _: () = assert!(size_of::<Question4>() == 40);
 const _: () = assert!(size_of::<Question6>() == 64);
 // 32 KiB is the most that a per-CPU value may have (PCPU_MIN_UNIT_SIZE).
 const _: () = assert!(size_of::<Counters>() == 16 * Verdict::CELLS + 8 * 512);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_map_of_constants_is_named_by_the_version() {
+        assert_eq!(CONFIG_MAP, format!("{CONFIG_MAPS}{ABI_VERSION}"));
+    }
+}

@@ -18,7 +18,9 @@ use tcpguard_common::{
     table::key::Seed,
 };
 
+// In a map of its own, so that others read it: `abi::CONFIG_MAP`.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".rodata.abi4")]
 static CONFIG: Global<Config> = Global::new(Config::DEFAULT);
 
 /// Reads one field: the whole would be copied to the stack.

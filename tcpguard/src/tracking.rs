@@ -74,6 +74,7 @@ impl Plan {
             learn_from: clock::now(),
             learn_for: clock::ticks(self.learning),
             transit: u32::from(self.transit),
+            connections: self.connections,
             sets: [sets, sets],
             per_jiffy: clock::per_jiffy(),
             seed: seed()?,

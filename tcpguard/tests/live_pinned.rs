@@ -19,10 +19,18 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use aya::{
+    EbpfLoader,
+    programs::{Xdp, XdpMode},
+};
 use common::{ERROR, Ended, Process, TCPGUARD, assert_clean, attached, cable, eventually, ours};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tcpguard_common::flags::TcpFlags;
+use tcpguard_common::{
+    abi,
+    flags::TcpFlags,
+    reason::{Group, Reason},
+};
 use xtask::lab::{
     attack::{Scan, Volley},
     link::{VethOptions, veth},
@@ -123,8 +131,8 @@ fn a_second_guard_is_told_of_the_first_and_how_to_take_it_off() {
     done(&server, &["attach", "--iface", "guarded"]);
     let first = attached(&server, "guarded");
     assert_eq!(first.len(), 2, "ingress and egress");
-    for command in ["attach", "run"] {
-        let message = refused(&server, &[command, "--iface", "guarded"]);
+    for command in [&["attach", "--iface", "guarded"], RUN_OBSERVING] {
+        let message = refused(&server, command);
         for word in ["guarded already", "tcpguard detach --iface guarded"] {
             assert!(message.contains(word), "no {word:?} in {message}");
         }
@@ -132,6 +140,96 @@ fn a_second_guard_is_told_of_the_first_and_how_to_take_it_off() {
     assert_eq!(attached(&server, "guarded"), first, "it was changed");
     done(&server, &["detach", "--iface", "guarded"]);
     assert_soon_clean(&server, "guarded");
+}
+
+const RUN_OBSERVING: &[&str] = &["run", "--iface", "guarded", "--observe"];
+
+#[test]
+fn stats_and_run_read_what_is_attached_and_leave_it() {
+    let network = Network::new().unwrap();
+    let attacker = network.attacker().unwrap();
+    let server = &network.server;
+    done(server, &["attach", "--iface", UPLINK]);
+    let programs = attached(server, UPLINK);
+    let volley = Volley {
+        scans: &ILLEGAL.map(|flags| Scan {
+            flags,
+            ports: 1..=20,
+        }),
+        paths: &[Path::Ipv4],
+        rounds: 5,
+        pace: Duration::from_millis(1),
+    };
+    attacker.send(&volley, &AtomicBool::new(false)).unwrap();
+
+    let stats = || common::json(server.command(TCPGUARD).args(["stats", "--json"]));
+    let dropped = |reading: &Value| reading["reasons"]["flags-null"]["dropped"].clone();
+    eventually("all of them are counted", || {
+        (dropped(&stats()) == 5).then_some(())
+    });
+    let read = stats();
+    assert_eq!(read["interfaces"][0]["name"], UPLINK);
+    assert_eq!(read["mode"], "enforce");
+    assert!(read["uptime_s"].as_f64().unwrap() > 0.0, "{read}");
+    let told = done(server, &["stats", "--iface", UPLINK]).stdout;
+    assert!(
+        told.starts_with("tcpguard has guarded uplink for"),
+        "{told}"
+    );
+    let unknown = refused(server, &["stats", "--iface", "lo"]);
+    assert!(
+        unknown.contains("lo") && unknown.contains(UPLINK),
+        "{unknown}"
+    );
+
+    let short = ["run", "--iface", UPLINK, "--json", "--duration", "100ms"];
+    let watched = done(server, &short);
+    assert!(watched.stderr.contains("it stays"), "{watched:?}");
+    let last = serde_json::from_str(watched.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(dropped(&last), 5);
+    assert_eq!(attached(server, UPLINK), programs, "it was changed");
+
+    let lines = ["stats", "--json", "--interval", "20ms"];
+    let follower = Process::spawn(server.command(TCPGUARD).args(lines));
+    thread::sleep(Duration::from_millis(300));
+    done(server, &["detach"]);
+    let ended = follower.end();
+    assert_eq!(ended.status.code(), ERROR, "{ended:?}");
+    assert!(ended.stdout.lines().count() > 1, "{ended:?}");
+    assert!(ended.stderr.contains("taken off"), "{ended:?}");
+}
+
+#[test]
+fn a_guard_of_another_version_is_named_and_not_misread() {
+    let (server, _street) = cable();
+    let mut object = fs::read(concat!(env!("OUT_DIR"), "/tcpguard.bpf.o")).unwrap();
+    let (ours, theirs) = (abi::CONFIG_MAP.as_bytes(), b".rodata.abi0");
+    let places: Vec<_> = (0..object.len() - ours.len())
+        .filter(|at| object[*at..].starts_with(ours))
+        .collect();
+    for at in places {
+        object[at..at + ours.len()].copy_from_slice(theirs);
+    }
+    let mut ebpf = EbpfLoader::new().btf(None).load(&object).unwrap();
+    let program: &mut Xdp = ebpf
+        .program_mut(abi::INGRESS_PROGRAM)
+        .unwrap()
+        .try_into()
+        .unwrap();
+    program.load().unwrap();
+    let attach = || program.attach("guarded", XdpMode::Driver).unwrap();
+    let _link = server.within(attach).unwrap();
+
+    let told = done(&server, &["status"]).stdout;
+    assert!(
+        told.contains("another version") && told.contains("ABI 0"),
+        "{told}"
+    );
+    for command in ["stats", "conns"] {
+        let message = refused(&server, &[command]);
+        assert!(message.contains("guard on guarded"), "{message}");
+        assert!(message.contains("another version"), "{message}");
+    }
 }
 
 #[test]
@@ -148,7 +246,18 @@ fn status_tells_what_is_guarded_by_whom_and_what_is_dead() {
     assert!(guard.end().status.success());
 
     let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    done(&server, &["attach", "--iface", "guarded"]);
+    let options = [
+        "--enforce",
+        "window",
+        "--max-conns",
+        "4096",
+        "--learn",
+        "3s",
+    ];
+    done(
+        &server,
+        &[&["attach", "--iface", "guarded"], &options[..]].concat(),
+    );
     let told = status();
     let [ref pinned] = told["guards"].as_array().unwrap()[..] else {
         panic!("one guard: {told}")
@@ -168,7 +277,23 @@ fn status_tells_what_is_guarded_by_whom_and_what_is_dead() {
     let shown: Value = serde_json::from_slice(&shown.unwrap().stdout).unwrap();
     assert_eq!(pinned["ingress"]["tag"], shown["tag"]);
 
+    assert_eq!(pinned["release"], env!("CARGO_PKG_VERSION"));
+    let window: Vec<_> = Reason::ALL
+        .into_iter()
+        .filter(|reason| reason.group() == Group::Window)
+        .map(Reason::as_str)
+        .collect();
+    let config = json!({
+        "drop": window,
+        "max_conns": 4096,
+        "learn_s": 3.0,
+        "transit": false,
+        "ingress_only": false,
+    });
+    assert_eq!(pinned["config"], config);
+
     let listed = done(&server, &["status"]).stdout;
+    assert!(listed.contains("drops window; up to 4 096"), "{listed}");
     assert!(
         listed.contains("guarded: held by `tcpguard attach`"),
         "{listed}"

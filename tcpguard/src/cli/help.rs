@@ -4,11 +4,14 @@ pub(super) const RUN_EXAMPLES: &str = "\
 Examples:
   tcpguard run --iface eth0                  guard eth0, show a live table
   tcpguard run --iface eth0 --observe        count what would be dropped, drop nothing
-  tcpguard run --iface eth0 --json           one JSON object an interval";
+  tcpguard run --iface eth0 --json           one JSON object an interval
+
+On an interface that `tcpguard attach` guards, it watches that guard, and leaves it at work.";
 
 pub(super) const ATTACH_HELP: &str = "\
 The programs stay until `tcpguard detach`, the end of the network namespace or a restart: what holds
-them is a file for each in /sys/fs/bpf/tcpguard. `tcpguard conns` lists their connections.
+them is a file for each in /sys/fs/bpf/tcpguard. `tcpguard run` on the same interface watches them,
+`tcpguard stats` tells what they have counted, `tcpguard conns` lists their connections.
 
 Examples:
   tcpguard attach --iface eth0
@@ -27,8 +30,18 @@ held by says what keeps a guard attached: `attach`, and it stays until `detach`,
 `run`, with which it ends. A dead pin is what a deleted interface or a killed `attach` has left;
 `tcpguard detach` removes it.
 
-Keys of --json, in this order (egress is null where nothing sees what leaves):
-  guards[]{interface held_by since ingress{mode program tag} egress{mode program tag}} dead_pins[]";
+Keys of --json, in this order (egress is null where nothing sees what leaves, release and config of a
+guard that another version of tcpguard has made):
+  guards[]{interface held_by since ingress{mode program tag} egress{mode program tag} release
+  config{drop[] max_conns learn_s transit ingress_only}} dead_pins[]";
+
+pub(super) const STATS_HELP: &str = "\
+Totals are those since the guard was attached. The keys of --json are those of `tcpguard run --json`.
+
+Examples:
+  tcpguard stats                             of every guard of this network namespace, once
+  tcpguard stats --iface eth0 --json
+  tcpguard stats --interval 10s              a line every ten seconds";
 
 pub(super) const CONNS_HELP: &str = "\
 Each line is one connection as the guard has seen it: who opened it > to whom; its state;

@@ -41,6 +41,9 @@ pub enum Command {
     /// Tell which interfaces of this network namespace are guarded, since when and by what
     #[command(after_help = help::STATUS_HELP)]
     Status(StatusArgs),
+    /// Tell what the guards of this network namespace have counted (needs root)
+    #[command(after_help = help::STATS_HELP)]
+    Stats(StatsArgs),
     /// List the connections that the guards of this network namespace follow (needs root)
     #[command(after_help = help::CONNS_HELP)]
     Conns(ConnsArgs),
@@ -90,6 +93,23 @@ pub struct DetachArgs {
     pub all: bool,
 }
 
+/// What is told of what was counted, and how.
+#[derive(Args, Debug)]
+pub struct StatsArgs {
+    /// Interface whose guard is asked; may be given several times; by default all of them
+    #[arg(long = "iface", value_name = "IF")]
+    pub interfaces: Vec<String>,
+    /// Read again each time this has passed, until Ctrl-C; one guard only
+    #[arg(long, value_name = "TIME", value_parser = interval)]
+    pub interval: Option<Duration>,
+    /// Stop after this time
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "interval")]
+    pub duration: Option<Duration>,
+    /// One JSON object a reading
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// How it is told what is guarded.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
@@ -129,6 +149,22 @@ pub struct GuardArgs {
     /// What leaves is not seen, or leaves elsewhere: check nothing that hangs on it
     #[arg(long)]
     pub ingress_only: bool,
+}
+
+impl GuardArgs {
+    /// An option that was given beside the interfaces.
+    pub(crate) fn choice(&self) -> Option<&'static str> {
+        let choices = [
+            ("--mode", self.mode != Mode::Auto),
+            ("--observe", self.observe),
+            ("--enforce", self.enforce.is_some()),
+            ("--max-conns", self.max_conns.is_some()),
+            ("--learn", self.learn.is_some()),
+            ("--ingress-only", self.ingress_only),
+        ];
+        let mut given = choices.into_iter().filter(|(_, given)| *given);
+        given.next().map(|(option, _)| option)
+    }
 }
 
 /// How readings are shown; without a choice, a terminal gets the live table and a pipe gets lines.

@@ -5,7 +5,7 @@ use tcpguard_common::{
     seq::SeqNum,
 };
 
-use super::{filter::Filter, find::Found};
+use super::{Guard, filter::Filter};
 use crate::flows::Connection;
 
 /// A connection, and the interfaces of the guard that follows it.
@@ -27,12 +27,12 @@ pub(super) struct Listing<'a> {
 
 impl<'a> Listing<'a> {
     /// Those that pass the filter, by source and destination, at most `limit`.
-    pub(super) fn new(guards: &'a [Found], filter: &Filter, limit: Option<usize>) -> Self {
-        let rows = guards.iter().flat_map(|found| {
-            let connections = found.flows.connections().into_iter();
+    pub(super) fn new(guards: &'a [Guard], filter: &Filter, limit: Option<usize>) -> Self {
+        let rows = guards.iter().flat_map(|guard| {
+            let connections = guard.flows.connections().into_iter();
             connections.map(|connection| Row {
                 connection,
-                guard: &found.interfaces,
+                guard: &guard.interfaces,
             })
         });
         Self::of(rows.collect(), filter, limit, guards.len() > 1)

@@ -1,15 +1,14 @@
 //! `tcpguard conns`: the connections that a running guard follows.
 //!
 //! ```text
-//! find (guards of this network namespace) -> Flows -> Filter -> text  a table
-//!                                                            -> json  an object a line
+//! found (guards of this network namespace) -> Flows -> Filter -> text  a table
+//!                                                             -> json  an object a line
 //! ```
 //!
-//! Everything behind `find` is pure. The guard is another process and is not asked: its tables are
+//! Everything behind `found` is pure. The guard is another process and is not asked: its tables are
 //! read where they lie.
 
 mod filter;
-mod find;
 mod json;
 mod listing;
 mod text;
@@ -19,16 +18,16 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 pub use self::filter::{Filter, Prefix};
 use self::listing::Listing;
-use crate::{cli::ConnsArgs, preflight};
+use crate::{cli::ConnsArgs, flows::Flows, found, preflight};
 
 /// Prints the connections of every guard in this network namespace.
 pub fn conns(args: &ConnsArgs) -> Result<ExitCode> {
     preflight::check_reader()?;
-    let guards = find::guards()?;
+    let guards = followed()?;
     let filter = Filter {
         states: args.states.clone(),
         within: args.addr,
@@ -46,6 +45,26 @@ pub fn conns(args: &ConnsArgs) -> Result<ExitCode> {
         let _ = writeln!(io::stderr(), "{remark}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A guard at work.
+struct Guard {
+    /// Names of its interfaces.
+    interfaces: Vec<String>,
+    flows: Flows,
+}
+
+/// The guards whose tables can be read.
+fn followed() -> Result<Vec<Guard>> {
+    let mut guards = Vec::new();
+    for found in found::at_least_one("conns")? {
+        let interfaces = found.names();
+        let flows = found.flows();
+        let flows =
+            flows.with_context(|| format!("cannot read the guard on {}", interfaces.join(", ")))?;
+        guards.push(Guard { interfaces, flows });
+    }
+    Ok(guards)
 }
 
 /// How many characters a line of the terminal holds; `None` if stdout leads elsewhere.

@@ -93,6 +93,15 @@ impl Census {
         }
     }
 
+    /// Of tables that another process has made.
+    #[must_use]
+    pub fn at_work(limit: u32) -> Self {
+        Self {
+            due: Due(None),
+            ..Self::new(limit)
+        }
+    }
+
     /// Counts again, unless the last time was so long that it is not yet time.
     ///
     /// The tables are mapped for the walk only: while they are, all of them seem to be this process's

@@ -92,6 +92,9 @@ pub enum AttachError {
     /// The object or its maps.
     #[error("failed to set up the kernel programs: {0}")]
     Object(#[from] EbpfError),
+    /// The maps are not what this loader expects.
+    #[error("failed to read the maps of the kernel programs: {0:#}")]
+    Maps(anyhow::Error),
     /// A program did not get through the verifier, or may not be loaded.
     #[error("failed to load {program} into the kernel: {}", chain(source))]
     Load {

@@ -8,28 +8,21 @@
 mod attach;
 mod error;
 
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
-use aya::{
-    Ebpf,
-    maps::{Map, MapData, PerCpuArray},
-    programs::links::FdLink,
-};
-use tcpguard_common::{
-    abi::{self, Hook, counter_index},
-    counters::{Counters, Events},
-    policy::{Policy, ReasonSet},
-};
+use anyhow::{Context as _, Result};
+use aya::{Ebpf, programs::links::FdLink};
+use tcpguard_common::{abi::Hook, policy::Policy};
 
 pub use self::error::AttachError;
 use crate::{
     cli::{GuardArgs, Mode},
     enforce,
-    flows::{Census, Flows},
+    flows::Census,
     object::Log,
     pins::{Pin, Pins},
-    sample::{Egress, Ingress, InterfaceSample, Sample},
+    reader::{Guarded, Place, Reader},
+    sample::{Egress, Ingress, Sample},
     tracking::{Plan, Tracking},
 };
 
@@ -53,9 +46,7 @@ pub struct Guard {
     ebpf: Ebpf,
     attached: Vec<Attached>,
     plan: Plan,
-    census: Census,
-    since: Instant,
-    enforcing: bool,
+    reader: Reader,
 }
 
 /// A guarded interface. Dropping the links takes the programs off it.
@@ -93,15 +84,13 @@ impl Options {
 impl Guard {
     /// Loads the programs and attaches them. If that fails anywhere, nothing stays attached.
     pub fn attach(options: &Options) -> Result<Self, AttachError> {
-        let (ebpf, attached, plan) = attach::attach(options)?;
-        let enforcing = options.policy.drop != ReasonSet::EMPTY;
+        let (mut ebpf, attached, plan) = attach::attach(options)?;
+        let reader = reader(&mut ebpf, &attached, &plan, options);
         Ok(Self {
+            reader: reader.map_err(AttachError::Maps)?,
             ebpf,
             attached,
-            census: Census::new(plan.connections),
             plan,
-            since: Instant::now(),
-            enforcing,
         })
     }
 
@@ -149,77 +138,37 @@ impl Guard {
         &self.plan
     }
 
-    /// The maps and programs, for the log.
+    /// The programs and the maps that are not read, for the log.
     pub fn ebpf(&mut self) -> &mut Ebpf {
         &mut self.ebpf
     }
 
     /// Reads all counters, and counts connections if it is time.
     pub fn sample(&mut self) -> Result<Sample> {
-        let ebpf = &self.ebpf;
-        let tables = self.census.tables(|| flows(ebpf))?;
-        Ok(Sample {
-            taken: SystemTime::now(),
-            uptime: self.since.elapsed(),
-            enforcing: self.enforcing,
-            interfaces: self.interfaces()?,
-            events: self.events()?,
-            tables,
-        })
-    }
-
-    fn interfaces(&self) -> Result<Vec<InterfaceSample>> {
-        let map = self
-            .ebpf
-            .map(abi::COUNTERS)
-            .context("the object has no counters")?;
-        let map: PerCpuArray<_, Counters> = map.try_into().context("the counters have no CPUs")?;
-        let read = |slot, hook| -> Result<Counters> {
-            let index = u32::try_from(counter_index(slot, hook))?;
-            let mut sum = Counters::ZERO;
-            for cpu in map
-                .get(&index, 0)
-                .context("failed to read the counters")?
-                .iter()
-            {
-                sum.add(cpu);
-            }
-            Ok(sum)
-        };
-        self.attached
-            .iter()
-            .enumerate()
-            .map(|(slot, attached)| {
-                Ok(InterfaceSample {
-                    name: attached.name.clone(),
-                    ingress: attached.ingress,
-                    egress: attached.egress,
-                    counters: [read(slot, Hook::Ingress)?, read(slot, Hook::Egress)?],
-                })
-            })
-            .collect()
-    }
-
-    fn events(&self) -> Result<Events> {
-        let map = self
-            .ebpf
-            .map(abi::EVENTS)
-            .context("the object has no events")?;
-        let map: PerCpuArray<_, Events> = map.try_into().context("the events have no CPUs")?;
-        let mut sum = Events::ZERO;
-        let cpus = map.get(&0, 0).context("failed to read the events")?;
-        cpus.iter().for_each(|cpu| sum.add(cpu));
-        Ok(sum)
+        self.reader.sample()
     }
 }
 
-fn flows(ebpf: &Ebpf) -> Result<Flows> {
-    Flows::new(table(ebpf, abi::FLOWS4)?, table(ebpf, abi::FLOWS6)?)
-}
-
-fn table<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a MapData> {
-    let Some(Map::Array(data)) = ebpf.map(name) else {
-        bail!("the object has no table {name}");
+/// What the guard counts, from the maps of the object.
+fn reader(
+    ebpf: &mut Ebpf,
+    attached: &[Attached],
+    plan: &Plan,
+    options: &Options,
+) -> Result<Reader> {
+    let places = attached.iter().map(|attached| Place {
+        name: attached.name.clone(),
+        ingress: attached.ingress,
+        egress: attached.egress,
+    });
+    let guarded = Guarded {
+        places: places.collect(),
+        since: Instant::now(),
+        drop: options.policy.drop,
     };
-    Ok(data)
+    let take = |name: &str| {
+        let map = ebpf.take_map(name);
+        map.with_context(|| format!("the object has no {name}"))
+    };
+    Reader::new(take, Census::new(plan.connections), guarded)
 }

@@ -19,6 +19,7 @@ mod lines;
 mod table;
 
 mod json;
+pub(crate) mod once;
 mod plain;
 mod summary;
 mod view;

@@ -1,4 +1,4 @@
-//! What a guard did, told once at its end.
+//! What a guard did, told once: at its end, or to who asks.
 
 use tcpguard_common::verdict::{Bypass, Verdict};
 
@@ -17,6 +17,25 @@ pub(super) const WIDTH: usize = 140;
 
 /// Several lines, the last one ended: what was guarded for how long, then the tables of totals.
 pub(super) fn summary(reading: &Reading, width: usize) -> String {
+    let title = if reading.sample.enforcing {
+        title(reading, "guarded", "")
+    } else {
+        title(reading, "observed", "; nothing was dropped")
+    };
+    format!("\n{}\n", sections(reading, title, width).join("\n\n"))
+}
+
+/// The same of a guard that goes on.
+pub(super) fn so_far(reading: &Reading, width: usize) -> String {
+    let title = if reading.sample.enforcing {
+        title(reading, "has guarded", "")
+    } else {
+        title(reading, "has observed", "; nothing is dropped")
+    };
+    format!("{}\n", sections(reading, title, width).join("\n\n"))
+}
+
+fn sections(reading: &Reading, title: String, width: usize) -> Vec<String> {
     let table = |grid: Grid| {
         let lines = grid.lines(width, Palette::Plain);
         let lines = lines
@@ -25,7 +44,7 @@ pub(super) fn summary(reading: &Reading, width: usize) -> String {
         lines.collect::<Vec<_>>().join("\n")
     };
     let sections = [
-        Some(title(reading)),
+        Some(title),
         Some(table(tables::interfaces(reading, Detail::SUMMARY))),
         Some(table(tables::verdicts(reading, Detail::SUMMARY))),
         Some(tables::states(reading).map_or("No connection was seen.".into(), table)),
@@ -36,11 +55,10 @@ pub(super) fn summary(reading: &Reading, width: usize) -> String {
         ),
         bypasses(reading),
     ];
-    let sections: Vec<_> = sections.into_iter().flatten().collect();
-    format!("\n{}\n", sections.join("\n\n"))
+    sections.into_iter().flatten().collect()
 }
 
-fn title(reading: &Reading) -> String {
+fn title(reading: &Reading, verb: &str, remark: &str) -> String {
     let sample = &reading.sample;
     let names: Vec<_> = sample
         .interfaces
@@ -48,11 +66,7 @@ fn title(reading: &Reading) -> String {
         .map(|interface| &*interface.name)
         .collect();
     let (names, uptime) = (names.join(", "), number::uptime(sample.uptime));
-    if sample.enforcing {
-        format!("tcpguard guarded {names} for {uptime}")
-    } else {
-        format!("tcpguard observed {names} for {uptime}; nothing was dropped")
-    }
+    format!("tcpguard {verb} {names} for {uptime}{remark}")
 }
 
 /// In one line: what came and went, and whether all of it was followed.
@@ -125,6 +139,12 @@ Passed unjudged: not-ip 42, not-tcp 4 321, fragment 2
     #[test]
     fn it_tells_totals_and_what_they_mean() {
         assert_eq!(summary(&specimen::reading(), WIDTH), EXPECTED);
+    }
+
+    #[test]
+    fn who_asks_is_told_the_same_of_a_guard_that_goes_on() {
+        let expected = EXPECTED.trim_start().replace("guarded", "has guarded");
+        assert_eq!(so_far(&specimen::reading(), WIDTH), expected);
     }
 
     #[test]

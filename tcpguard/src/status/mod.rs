@@ -2,6 +2,8 @@
 //!
 //! All of it is asked of the kernel, so it is true whoever attached what.
 
+mod settings;
+
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -9,15 +11,17 @@ use std::{
 };
 
 use anyhow::Result;
-use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
+use aya::programs::ProgramInfo;
 use serde::Serialize;
-use tcpguard_common::abi::EGRESS_PROGRAM;
+use tcpguard_common::abi::Config;
 
+use self::settings::Settings;
 use crate::{
     cli::StatusArgs,
-    netlink::{self, Interface},
-    pins, preflight, programs,
-    sample::{Egress, Ingress},
+    found::{self, Found},
+    netlink::Interface,
+    pins, preflight,
+    sample::Egress,
 };
 
 /// Prints it.
@@ -53,6 +57,12 @@ struct Guarded {
     since: Option<f64>,
     ingress: Hooked,
     egress: Option<Hooked>,
+    /// The version of tcpguard that made it.
+    release: Option<String>,
+    config: Option<Settings>,
+    /// Why there are none.
+    #[serde(skip)]
+    unknown: Option<String>,
 }
 
 /// A program at a hook.
@@ -77,17 +87,14 @@ impl Hooked {
 
 impl Status {
     fn ask() -> Result<Self> {
-        let programs = programs::loaded()?;
         let pins = pins::listed()?;
         let mut guards = Vec::new();
         let mut alive = Vec::new();
-        for interface in netlink::interfaces()? {
-            let is_here = |it: &&ProgramInfo| interface.xdp_programs.contains(&it.id());
-            let found = programs.iter().find(is_here);
-            if let Some(program) = found.filter(|it| programs::is_guard(it.name())) {
+        for found in found::guards()? {
+            for interface in &found.interfaces {
                 let is_pinned = pins.iter().any(|pin| pin.index == interface.index);
                 alive.push(interface.index);
-                guards.push(guarded(interface, program, is_pinned));
+                guards.push(guarded(&found, interface, is_pinned));
             }
         }
         let dead = pins.iter().filter(|pin| !alive.contains(&pin.index));
@@ -111,26 +118,27 @@ impl Status {
     }
 }
 
-fn guarded(interface: Interface, program: &ProgramInfo, is_pinned: bool) -> Guarded {
-    let ingress = if interface.is_generic {
-        Ingress::Generic
-    } else {
-        Ingress::Native
-    };
-    // Before Linux 6.6 there is no tcx to ask about.
-    let egress = SchedClassifier::query_tcx(&interface.name, TcAttachType::Egress);
-    let (_, egress) = egress.unwrap_or_default();
-    let is_ours = |it: &&ProgramInfo| programs::is_cut(it.name(), EGRESS_PROGRAM);
-    let egress = egress.iter().find(is_ours);
-    let since = program.loaded_at();
+fn guarded(found: &Found, interface: &Interface, is_pinned: bool) -> Guarded {
+    let since = found.program.loaded_at();
     let since = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok());
+    // Before Linux 6.6 there is no tcx to ask about.
+    let egress = found::observer(interface).unwrap_or_default();
+    let config = found.config();
     Guarded {
-        interface: interface.name,
+        interface: interface.name.clone(),
         held_by: if is_pinned { ATTACH } else { "process" },
         since: since.map(|since| since.as_secs_f64()),
-        ingress: Hooked::new(ingress.as_str(), program),
-        egress: egress.map(|program| Hooked::new(Egress::Tcx.as_str(), program)),
+        ingress: Hooked::new(found::ingress(interface).as_str(), &found.program),
+        egress: egress.map(|program| Hooked::new(Egress::Tcx.as_str(), &program)),
+        release: config.as_ref().ok().map(release),
+        unknown: config.as_ref().err().map(ToString::to_string),
+        config: config.ok().map(|config| Settings::new(&config)),
     }
+}
+
+fn release(config: &Config) -> String {
+    let text = String::from_utf8_lossy(&config.release);
+    text.trim_end_matches('\0').to_owned()
 }
 
 impl Guarded {
@@ -156,12 +164,24 @@ impl Guarded {
                 None => writeln!(out, "  {hook:<8} not seen")?,
             }
         }
+        if let Some(release) = &self.release {
+            writeln!(out, "  release  {release}")?;
+        }
+        let unknown = self.unknown.clone();
+        if let Some(config) = self.config.as_ref().map(Settings::line).or(unknown) {
+            writeln!(out, "  config   {config}")?;
+        }
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tcpguard_common::{
+        policy::{Policy, ReasonSet},
+        reason::{Group, Reason},
+    };
+
     use super::*;
 
     #[test]
@@ -178,6 +198,17 @@ mod tests {
                 since: Some(1_700_000_000.0),
                 ingress: hooked("native", 7),
                 egress: None,
+                release: Some("0.1.0".to_owned()),
+                config: Some(Settings::new(&Config {
+                    ingress: Policy::enforce_only(
+                        ReasonSet::EMPTY
+                            .with_group(Group::Window)
+                            .with(Reason::FlagsNull),
+                    ),
+                    connections: 4096,
+                    ..Config::DEFAULT
+                })),
+                unknown: None,
             }],
             dead_pins: vec!["/sys/fs/bpf/tcpguard/1/9-egress".to_owned()],
         };
@@ -193,6 +224,8 @@ mod tests {
              \x20 since    2023-11-14T22:13:20Z (1m 30s)\n\
              \x20 ingress  native, program 7, tag 00000000000000ff\n\
              \x20 egress   not seen\n\
+             \x20 release  0.1.0\n\
+             \x20 config   drops flags-null, window; up to 4 096 connections of each IP version\n\
              dead pin /sys/fs/bpf/tcpguard/1/9-egress: `tcpguard detach` removes it\n"
         );
         status.guards.clear();

@@ -1,0 +1,207 @@
+//! The guards of this network namespace, seen from another process.
+//!
+//! Nothing is written down anywhere by a guard that could be stale: what is attached to the
+//! interfaces is asked of the kernel, and from there it leads to the maps.
+
+use std::{
+    collections::BTreeMap,
+    time::{Instant, SystemTime},
+};
+
+use anyhow::{Context as _, Result, bail};
+use aya::{
+    maps::{Array, Map, MapData},
+    programs::{ProgramInfo, SchedClassifier, TcAttachType},
+};
+use netlink_packet_route::link::LinkLayerType;
+use tcpguard_common::{
+    abi::{self, CONFIG_MAP, CONFIG_MAPS, Config, EGRESS_PROGRAM},
+    conn::seen::Voice,
+};
+
+use crate::{
+    flows::{Census, Flows},
+    netlink::{self, Interface},
+    programs,
+    reader::{self, Guarded, Place, Reader},
+    sample::{Egress, Ingress},
+};
+
+/// A guard at work.
+pub(crate) struct Found {
+    /// Its ingress program.
+    pub(crate) program: ProgramInfo,
+    /// The interfaces that it is on, as they are listed.
+    pub(crate) interfaces: Vec<Interface>,
+    maps: BTreeMap<String, Map>,
+}
+
+/// All guards of this network namespace, by their first interface.
+pub(crate) fn guards() -> Result<Vec<Found>> {
+    let mut places = BTreeMap::<u32, Vec<Interface>>::new();
+    for interface in netlink::interfaces()? {
+        for id in &interface.xdp_programs {
+            places.entry(*id).or_default().push(interface.clone());
+        }
+    }
+    let mut guards = Vec::new();
+    if places.is_empty() {
+        return Ok(guards);
+    }
+    for program in programs::loaded()? {
+        if programs::is_guard(program.name())
+            && let Some(interfaces) = places.remove(&program.id())
+        {
+            guards.push(Found::open(program, interfaces)?);
+        }
+    }
+    guards.sort_by_key(Found::names);
+    Ok(guards)
+}
+
+/// The same, for a command that makes no sense without any; `command` is what it is called.
+pub(crate) fn at_least_one(command: &str) -> Result<Vec<Found>> {
+    let guards = guards()?;
+    if guards.is_empty() {
+        bail!(
+            "no guard on any interface of this network namespace: start one with \
+             `tcpguard run --iface IF`, or enter the namespace where it runs \
+             (nsenter --net=/run/netns/NAME tcpguard {command})"
+        );
+    }
+    Ok(guards)
+}
+
+impl Found {
+    fn open(program: ProgramInfo, interfaces: Vec<Interface>) -> Result<Self> {
+        let ids = program.map_ids().context("failed to ask for its maps")?;
+        let mut maps = BTreeMap::new();
+        for id in ids.unwrap_or_default() {
+            let map = MapData::from_id(id);
+            let map = map.with_context(|| format!("failed to open its map {id}"))?;
+            let name = String::from_utf8_lossy(map.info()?.name()).into_owned();
+            maps.insert(name, Map::from_map_data(map)?);
+        }
+        Ok(Self {
+            program,
+            interfaces,
+            maps,
+        })
+    }
+
+    /// The names of its interfaces.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.interfaces.iter().map(|it| it.name.clone()).collect()
+    }
+
+    /// The constants that its programs were loaded with.
+    pub(crate) fn config(&self) -> Result<Config> {
+        let Some(map) = self.maps.get(CONFIG_MAP) else {
+            bail!(self.foreign());
+        };
+        let map = Array::<_, Config>::try_from(map)?;
+        map.get(&0, 0).context("failed to read its configuration")
+    }
+
+    /// Its tables.
+    pub(crate) fn flows(&self) -> Result<Flows> {
+        self.config()?;
+        let [v4, v6] = [abi::FLOWS4, abi::FLOWS6].map(|name| self.maps.get(name));
+        let (Some(v4), Some(v6)) = (v4, v6) else {
+            bail!("it has no flow tables");
+        };
+        reader::mapped([v4, v6])
+    }
+
+    /// What it counts.
+    pub(crate) fn reader(mut self) -> Result<Reader> {
+        let config = self.config()?;
+        let indices = config.interfaces.iter().map(|it| it.index);
+        let places = indices.take_while(|index| *index != 0);
+        let guarded = Guarded {
+            places: places.map(|index| self.place(index, &config)).collect(),
+            since: self.since(),
+            drop: config.ingress.drop,
+        };
+        let census = Census::at_work(config.connections);
+        let take = |name: &str| {
+            self.maps
+                .remove(name)
+                .with_context(|| format!("it has no {name}"))
+        };
+        Reader::new(take, census, guarded)
+    }
+
+    /// An interface by the number under which the guard knows it.
+    fn place(&self, index: u32, config: &Config) -> Place {
+        match self.interfaces.iter().find(|it| it.index == index) {
+            Some(interface) => Place {
+                name: interface.name.clone(),
+                ingress: ingress(interface),
+                egress: egress(interface, config),
+            },
+            // It was deleted, and its name with it.
+            None => Place {
+                name: format!("#{index}"),
+                ingress: Ingress::Native,
+                egress: Egress::None,
+            },
+        }
+    }
+
+    /// When it was loaded, by the clock that counts uptimes.
+    fn since(&self) -> Instant {
+        let now = Instant::now();
+        let loaded = self.program.loaded_at();
+        let age = loaded.and_then(|loaded| SystemTime::now().duration_since(loaded).ok());
+        age.and_then(|age| now.checked_sub(age)).unwrap_or(now)
+    }
+
+    /// Why a guard of another version cannot be read.
+    fn foreign(&self) -> String {
+        let mut versions = self
+            .maps
+            .keys()
+            .filter_map(|name| name.strip_prefix(CONFIG_MAPS));
+        let theirs = versions
+            .next_back()
+            .map_or_else(String::new, |abi| format!(" (ABI {abi})"));
+        format!(
+            "another version of tcpguard made it{theirs}, which this one ({}, ABI {}) cannot read: \
+             use that version",
+            env!("CARGO_PKG_VERSION"),
+            abi::ABI_VERSION
+        )
+    }
+}
+
+/// Where what arrives is judged.
+pub(crate) fn ingress(interface: &Interface) -> Ingress {
+    if interface.is_generic {
+        Ingress::Generic
+    } else {
+        Ingress::Native
+    }
+}
+
+fn egress(interface: &Interface, config: &Config) -> Egress {
+    if config.voice == u32::from(Voice::LONE.number()) {
+        return Egress::Unseen;
+    }
+    if interface.layer == LinkLayerType::Loopback {
+        return Egress::None;
+    }
+    match observer(interface) {
+        Ok(Some(_)) => Egress::Tcx,
+        Ok(None) => Egress::None,
+        // Before Linux 6.6 there is no tcx to ask about.
+        Err(_) => Egress::Clsact,
+    }
+}
+
+/// The program of ours that sees what leaves; fails where the kernel knows no tcx.
+pub(crate) fn observer(interface: &Interface) -> Result<Option<ProgramInfo>> {
+    let (_, programs) = SchedClassifier::query_tcx(&interface.name, TcAttachType::Egress)?;
+    let mut programs = programs.into_iter();
+    Ok(programs.find(|it| programs::is_cut(it.name(), EGRESS_PROGRAM)))
+}
