@@ -41,6 +41,12 @@ pub fn ticks(time: Duration) -> u32 {
     u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
+/// The time of so many ticks.
+#[must_use]
+pub fn time(ticks: u32) -> Duration {
+    Duration::from_millis(u64::from(ticks) * 1000 / u64::from(SECOND))
+}
+
 fn duration(time: rustix::time::Timespec) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);

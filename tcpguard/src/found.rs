@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -16,10 +16,11 @@ use aya::{
 use netlink_packet_route::link::LinkLayerType;
 use tcpguard_common::{
     abi::{self, CONFIG_MAP, CONFIG_MAPS, Config, EGRESS_PROGRAM},
-    conn::seen::Voice,
+    conn::{seen::Voice, time::Ticks},
 };
 
 use crate::{
+    clock,
     flows::{Census, Flows},
     netlink::{self, Interface},
     programs,
@@ -103,14 +104,16 @@ impl Found {
         map.get(&0, 0).context("failed to read its configuration")
     }
 
+    /// A map of it.
+    pub(crate) fn map(&self, name: &str) -> Result<&Map> {
+        let map = self.maps.get(name);
+        map.with_context(|| format!("it has no map {name}"))
+    }
+
     /// Its tables.
     pub(crate) fn flows(&self) -> Result<Flows> {
         self.config()?;
-        let [v4, v6] = [abi::FLOWS4, abi::FLOWS6].map(|name| self.maps.get(name));
-        let (Some(v4), Some(v6)) = (v4, v6) else {
-            bail!("it has no flow tables");
-        };
-        reader::mapped([v4, v6])
+        reader::mapped([self.map(abi::FLOWS4)?, self.map(abi::FLOWS6)?])
     }
 
     /// What it counts.
@@ -120,7 +123,7 @@ impl Found {
         let places = indices.take_while(|index| *index != 0);
         let guarded = Guarded {
             places: places.map(|index| self.place(index, &config)).collect(),
-            since: self.since(),
+            since: since(self.age(&config)),
             drop: config.ingress.drop,
         };
         let census = Census::at_work(config.connections);
@@ -149,12 +152,18 @@ impl Found {
         }
     }
 
-    /// When it was loaded, by the clock that counts uptimes.
-    fn since(&self) -> Instant {
-        let now = Instant::now();
+    /// How long it has been attached: since its program was loaded, or, if that is not its first one,
+    /// since its configuration was made.
+    pub(crate) fn age(&self, config: &Config) -> Duration {
         let loaded = self.program.loaded_at();
-        let age = loaded.and_then(|loaded| SystemTime::now().duration_since(loaded).ok());
-        age.and_then(|age| now.checked_sub(age)).unwrap_or(now)
+        let loaded = loaded.and_then(|loaded| SystemTime::now().duration_since(loaded).ok());
+        // Ticks are coarse: what is in the future by one or two is now.
+        let early = Ticks(config.learn_from.0.wrapping_add(2));
+        let configured = match clock::now().since(early) {
+            ticks if ticks <= u32::MAX / 2 => clock::time(ticks),
+            _ => Duration::ZERO,
+        };
+        loaded.unwrap_or_default().max(configured)
     }
 
     /// Why a guard of another version cannot be read.
@@ -175,6 +184,12 @@ impl Found {
     }
 }
 
+/// So long ago.
+fn since(age: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_sub(age).unwrap_or(now)
+}
+
 /// Where what arrives is judged.
 pub(crate) fn ingress(interface: &Interface) -> Ingress {
     if interface.is_generic {
@@ -184,7 +199,8 @@ pub(crate) fn ingress(interface: &Interface) -> Ingress {
     }
 }
 
-fn egress(interface: &Interface, config: &Config) -> Egress {
+/// Where what leaves is seen.
+pub(crate) fn egress(interface: &Interface, config: &Config) -> Egress {
     if config.voice == u32::from(Voice::LONE.number()) {
         return Egress::Unseen;
     }

@@ -27,4 +27,5 @@ pub mod stats;
 pub mod status;
 pub mod trace;
 pub mod tracking;
+pub mod upgrade;
 pub mod watch;

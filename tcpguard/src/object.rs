@@ -1,5 +1,7 @@
 //! The kernel programs as they are embedded in this binary.
 
+use std::path::Path;
+
 use aya::{Ebpf, EbpfLoader};
 use tcpguard_common::abi::{self, Config};
 
@@ -25,17 +27,42 @@ impl Log {
     }
 }
 
+/// What a guard has counted and remembers, which the programs of another release can go on with.
+pub(crate) const KEPT: [&str; 5] = [
+    abi::COUNTERS,
+    abi::EVENTS,
+    abi::FULLNESS,
+    abi::FLOWS4,
+    abi::FLOWS6,
+];
+
 /// Creates the maps and relocates the programs with `config` as their constants. Nothing is loaded
 /// into the kernel yet but the maps.
 pub fn open(config: &Config, log: Log) -> Result<Ebpf, aya::EbpfError> {
+    open_over(config, log, None)
+}
+
+/// The same, but with the maps [`KEPT`] that are pinned in `maps`, whose shapes nobody checks.
+pub(crate) fn open_over(
+    config: &Config,
+    log: Log,
+    maps: Option<&Path>,
+) -> Result<Ebpf, aya::EbpfError> {
     let slots = (config.interface_count as usize).max(1) * abi::HOOKS;
     let slots = u32::try_from(slots).unwrap_or(u32::MAX);
-    EbpfLoader::new()
+    let level = log.level();
+    let mut loader = EbpfLoader::new();
+    if let Some(directory) = maps {
+        for name in KEPT {
+            loader.map_pin_path(name, directory.join(name));
+        }
+    }
+    loader
         // The programs need no relocation against the kernel's types. aya has read and parsed them
         // by now all the same, which is the peak of this process's memory, and drops them here.
         .btf(None)
         .override_global(abi::CONFIG, config, true)
-        .override_global(aya_log::LEVEL, &log.level(), true)
+        .override_global(aya_log::LEVEL, &level, true)
         .map_max_entries(abi::COUNTERS, slots)
         .map_max_entries(abi::FLOWS4, config.sets[0])
         .map_max_entries(abi::FLOWS6, config.sets[1])

@@ -19,7 +19,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use aya::programs::links::FdLink;
+use aya::programs::links::{FdLink, PinnedLink};
 use rustix::{
     fs::{FlockOperation, flock, statfs},
     io::Errno,
@@ -32,6 +32,8 @@ const BPFFS: &str = "/sys/fs/bpf";
 /// `BPF_FS_MAGIC` in `linux/magic.h`.
 const BPFFS_MAGIC: i64 = 0xcafe_4a11;
 const ROOT: &str = "/sys/fs/bpf/tcpguard";
+/// Where maps are handed from one set of programs to the next.
+const HANDOVER: &str = "/sys/fs/bpf/tcpguard/handover";
 
 /// The pinned links of all network namespaces. One process has them at a time.
 pub(crate) struct Pins {
@@ -57,6 +59,8 @@ impl Pins {
         mount_bpffs()?;
         create(Path::new(ROOT))?;
         let lock = lock()?;
+        // What an upgrade has left that was killed.
+        remove_handover();
         Ok(Self {
             root: Path::new(ROOT),
             here: directory()?,
@@ -74,6 +78,15 @@ impl Pins {
             .pin(&path)
             .with_context(|| format!("failed to pin {shown}"))?;
         Ok(Pin { path, index, hook })
+    }
+
+    /// A directory for maps that are handed over.
+    pub(crate) fn handover(&self) -> Result<Handover<'_>> {
+        create(Path::new(HANDOVER))?;
+        Ok(Handover {
+            path: Path::new(HANDOVER),
+            _pins: self,
+        })
     }
 
     /// Whether a pin is of this network namespace.
@@ -105,7 +118,35 @@ impl Drop for Pins {
     }
 }
 
+/// Maps on their way from programs to those that take their place. Gone when it is dropped.
+pub(crate) struct Handover<'a> {
+    /// The directory in which they are pinned.
+    pub(crate) path: &'static Path,
+    /// Nobody else has it meanwhile.
+    _pins: &'a Pins,
+}
+
+impl Drop for Handover<'_> {
+    fn drop(&mut self) {
+        remove_handover();
+    }
+}
+
+fn remove_handover() {
+    for map in entries(Path::new(HANDOVER)).unwrap_or_default() {
+        let _ = fs::remove_file(map);
+    }
+    let _ = fs::remove_dir(HANDOVER);
+}
+
 impl Pin {
+    /// Opens the link.
+    pub(crate) fn link(&self) -> Result<FdLink> {
+        let link = PinnedLink::from_pin(&self.path);
+        let link = link.with_context(|| format!("failed to open {}", self.path.display()))?;
+        Ok(link.into())
+    }
+
     /// Removes it, and with it the last that keeps the program attached.
     pub(crate) fn remove(&self) -> Result<()> {
         fs::remove_file(&self.path)

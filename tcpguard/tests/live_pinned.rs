@@ -8,10 +8,10 @@
 mod common;
 
 use std::{
-    fs,
+    fs::{self, DirBuilder},
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::PathBuf,
     process::Command,
     sync::atomic::AtomicBool,
@@ -21,7 +21,7 @@ use std::{
 
 use aya::{
     EbpfLoader,
-    programs::{Xdp, XdpMode},
+    programs::{Xdp, XdpMode, links::FdLink},
 };
 use common::{ERROR, Ended, Process, TCPGUARD, assert_clean, attached, cable, eventually, ours};
 use nix::sys::signal::Signal;
@@ -218,7 +218,8 @@ fn a_guard_of_another_version_is_named_and_not_misread() {
         .unwrap();
     program.load().unwrap();
     let attach = || program.attach("guarded", XdpMode::Driver).unwrap();
-    let _link = server.within(attach).unwrap();
+    let link = server.within(attach).unwrap();
+    let link = program.take_link(link).unwrap();
 
     let told = done(&server, &["status"]).stdout;
     assert!(
@@ -230,6 +231,29 @@ fn a_guard_of_another_version_is_named_and_not_misread() {
         assert!(message.contains("guard on guarded"), "{message}");
         assert!(message.contains("another version"), "{message}");
     }
+    let before = attached(&server, "guarded");
+    let link = FdLink::try_from(link).unwrap();
+    let directory = pins(&server);
+    let mut private = DirBuilder::new();
+    private
+        .mode(0o700)
+        .recursive(true)
+        .create(&directory)
+        .unwrap();
+    let index = server.within(|| nix::net::if_::if_nametoindex("guarded").unwrap());
+    let pin = link.pin(directory.join(format!("{}-ingress", index.unwrap())));
+    drop(pin.unwrap());
+    let message = refused(&server, &["upgrade"]);
+    for word in [
+        "another version",
+        "ABI 0",
+        "tcpguard detach",
+        "tcpguard attach",
+    ] {
+        assert!(message.contains(word), "no {word:?} in {message}");
+    }
+    assert_eq!(attached(&server, "guarded"), before, "it was changed");
+    done(&server, &["detach"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::{
 };
 
 const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 12] = [
     "attach",
     "completions",
     "conns",
@@ -23,8 +23,10 @@ const COMMANDS: [&str; 10] = [
     "man",
     "replay",
     "run",
+    "stats",
     "status",
     "trace",
+    "upgrade",
 ];
 
 fn tcpguard(args: &[&str]) -> Output {

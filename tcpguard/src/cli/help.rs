@@ -25,6 +25,15 @@ Examples:
   tcpguard detach --iface eth0
   tcpguard detach --all                      in other network namespaces as well";
 
+pub(super) const UPGRADE_HELP: &str = "\
+Configuration, counters and connections stay as they are: the new programs work on the old maps, and
+each hook changes from one program to the other between two frames. A guard of a release that keeps
+its connections otherwise is refused, and stays.
+
+Examples:
+  tcpguard upgrade                           every guard of this network namespace
+  tcpguard upgrade --iface eth0";
+
 pub(super) const STATUS_HELP: &str = "\
 held by says what keeps a guard attached: `attach`, and it stays until `detach`, or a process, such as
 `run`, with which it ends. A dead pin is what a deleted interface or a killed `attach` has left;

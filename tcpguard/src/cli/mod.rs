@@ -38,6 +38,9 @@ pub enum Command {
     /// Take off what `attach` has attached
     #[command(after_help = help::DETACH_HELP)]
     Detach(DetachArgs),
+    /// Put this release's programs in place of those that `attach` has attached, without a gap
+    #[command(after_help = help::UPGRADE_HELP)]
+    Upgrade(UpgradeArgs),
     /// Tell which interfaces of this network namespace are guarded, since when and by what
     #[command(after_help = help::STATUS_HELP)]
     Status(StatusArgs),
@@ -91,6 +94,15 @@ pub struct DetachArgs {
     /// In every network namespace, those that are gone included
     #[arg(long)]
     pub all: bool,
+}
+
+/// What is upgraded.
+#[derive(Args, Debug)]
+pub struct UpgradeArgs {
+    /// Interface whose guard is upgraded; may be given several times; by default all of this network
+    /// namespace
+    #[arg(long = "iface", value_name = "IF")]
+    pub interfaces: Vec<String>,
 }
 
 /// What is told of what was counted, and how.

@@ -159,7 +159,8 @@ fn config(options: &Options, targets: &[Target]) -> Config {
     }
 }
 
-fn load(ebpf: &mut Ebpf) -> Result<(), AttachError> {
+/// Hands both programs to the verifier.
+pub(crate) fn load(ebpf: &mut Ebpf) -> Result<(), AttachError> {
     let error = |program| move |source| AttachError::Load { program, source };
     ingress(ebpf)
         .and_then(Xdp::load)
@@ -169,13 +170,15 @@ fn load(ebpf: &mut Ebpf) -> Result<(), AttachError> {
         .map_err(error(EGRESS_PROGRAM))
 }
 
-fn ingress(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
+/// The XDP program.
+pub(crate) fn ingress(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
     ebpf.program_mut(INGRESS_PROGRAM)
         .ok_or(ProgramError::NotLoaded)?
         .try_into()
 }
 
-fn egress(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, ProgramError> {
+/// The traffic-control program.
+pub(crate) fn egress(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, ProgramError> {
     ebpf.program_mut(EGRESS_PROGRAM)
         .ok_or(ProgramError::NotLoaded)?
         .try_into()

@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result};
 use aya::{Ebpf, programs::links::FdLink};
 use tcpguard_common::{abi::Hook, policy::Policy};
 
+pub(crate) use self::attach::{egress, ingress, load};
 pub use self::error::AttachError;
 use crate::{
     cli::{GuardArgs, Mode},

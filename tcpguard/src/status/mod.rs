@@ -53,7 +53,7 @@ const ATTACH: &str = "attach";
 struct Guarded {
     interface: String,
     held_by: &'static str,
-    /// Seconds since 1970 when its program was loaded.
+    /// Seconds since 1970 when it was attached.
     since: Option<f64>,
     ingress: Hooked,
     egress: Option<Hooked>,
@@ -119,15 +119,14 @@ impl Status {
 }
 
 fn guarded(found: &Found, interface: &Interface, is_pinned: bool) -> Guarded {
-    let since = found.program.loaded_at();
-    let since = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok());
     // Before Linux 6.6 there is no tcx to ask about.
     let egress = found::observer(interface).unwrap_or_default();
     let config = found.config();
+    let since = since(found, config.as_ref().ok());
     Guarded {
         interface: interface.name.clone(),
         held_by: if is_pinned { ATTACH } else { "process" },
-        since: since.map(|since| since.as_secs_f64()),
+        since,
         ingress: Hooked::new(found::ingress(interface).as_str(), &found.program),
         egress: egress.map(|program| Hooked::new(Egress::Tcx.as_str(), &program)),
         release: config.as_ref().ok().map(release),
@@ -136,7 +135,18 @@ fn guarded(found: &Found, interface: &Interface, is_pinned: bool) -> Guarded {
     }
 }
 
-fn release(config: &Config) -> String {
+/// In seconds since 1970.
+fn since(found: &Found, config: Option<&Config>) -> Option<f64> {
+    let since = match config {
+        Some(config) => SystemTime::now().checked_sub(found.age(config)),
+        None => found.program.loaded_at(),
+    };
+    let since = since?.duration_since(UNIX_EPOCH).ok()?;
+    Some(since.as_secs_f64())
+}
+
+/// The version that made its programs.
+pub(crate) fn release(config: &Config) -> String {
     let text = String::from_utf8_lossy(&config.release);
     text.trim_end_matches('\0').to_owned()
 }

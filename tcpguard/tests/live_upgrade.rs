@@ -1,0 +1,180 @@
+//! `upgrade` under load: other programs on the same links and maps, and nothing is lost.
+
+mod common;
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use common::{
+    Process, TCPGUARD, attached,
+    place::{PORT, assert_harmless, assert_in_state, brief, pairs},
+};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tcpguard_common::flags::TcpFlags;
+use xtask::lab::{
+    self,
+    attack::{Scan, Volley},
+    namespace::Namespace,
+    network::{Network, UPLINK},
+    site::{Guarded, Site},
+    traffic::Flow,
+    witness::Witness,
+};
+
+const UPGRADES: usize = 5;
+/// Between two upgrades, in each direction of each connection.
+const STRIDE: u64 = 1 << 20;
+
+#[track_caller]
+fn done(namespace: &Namespace, args: &[&str]) -> String {
+    let ended = Process::spawn(namespace.command(TCPGUARD).args(args)).end();
+    assert!(ended.status.success(), "{args:?}: {ended:?}");
+    ended.stdout
+}
+
+fn reading(namespace: &Namespace) -> Value {
+    common::json(namespace.command(TCPGUARD).args(["stats", "--json"]))
+}
+
+/// Attaches a guard to all guarded interfaces of a site.
+fn attach(site: &Site) -> (&Namespace, &[&'static str]) {
+    let (namespace, interfaces) = site.guarded();
+    let mut args = vec!["attach", "--max-conns", "4096"];
+    for interface in interfaces {
+        args.extend(["--iface", interface]);
+    }
+    done(namespace, &args);
+    (namespace, interfaces)
+}
+
+fn programs(namespace: &Namespace, interfaces: &[&str]) -> Vec<u64> {
+    let of = |interface: &&str| attached(namespace, interface);
+    interfaces.iter().flat_map(of).collect()
+}
+
+fn assert_nothing_lost(reading: &Value, guarded: Guarded) {
+    assert_harmless(reading, guarded);
+    assert_in_state(reading, "ESTABLISHED", 2, guarded);
+    assert_eq!(reading["adopted"], 0, "forgotten: {}", brief(reading));
+    assert_eq!(reading["resync"], 0, "lost track: {}", brief(reading));
+}
+
+#[test]
+fn connections_and_counters_go_on_through_upgrades() {
+    for guarded in Guarded::ALL {
+        let site = Site::new(guarded).unwrap();
+        let (namespace, interfaces) = attach(&site);
+        let pairs = pairs(&site, PORT);
+        let flows = pairs.each_ref().map(|pair| Flow::start(pair).unwrap());
+        let mut accepted = 0;
+        for _ in 0..UPGRADES {
+            for flow in &flows {
+                flow.advance(STRIDE).unwrap();
+            }
+            let before = programs(namespace, interfaces);
+            let told = done(namespace, &["upgrade"]);
+            assert!(told.contains("2 connections go on"), "{told}");
+            let after = programs(namespace, interfaces);
+            assert_eq!(before.len(), after.len());
+            let is_kept = |id: &u64| after.contains(id);
+            assert!(!before.iter().any(is_kept), "{before:?} to {after:?}");
+            let reading = reading(namespace);
+            assert_nothing_lost(&reading, guarded);
+            let packets = reading["verdicts"]["accept"]["packets"].as_u64().unwrap();
+            assert!(
+                packets > accepted,
+                "counters began anew: {}",
+                brief(&reading)
+            );
+            accepted = packets;
+        }
+        for flow in flows {
+            flow.finish().unwrap();
+        }
+        assert_harmless(&reading(namespace), guarded);
+        done(namespace, &["detach"]);
+    }
+}
+
+#[test]
+fn no_illegal_segment_passes_between_two_programs() {
+    let network = Network::new().unwrap();
+    let attacker = network.attacker().unwrap();
+    let witness = Witness::start(&network.server, UPLINK, attacker.mac()).unwrap();
+    done(&network.server, &["attach", "--iface", UPLINK]);
+    let volley = Volley {
+        scans: &[Scan {
+            flags: TcpFlags::NULL,
+            ports: 1..=100,
+        }],
+        paths: &[lab::path::Path::Ipv4],
+        rounds: u32::MAX,
+        pace: Duration::from_micros(100),
+    };
+    let stop = AtomicBool::new(false);
+    let sent = thread::scope(|scope| {
+        let sending = scope.spawn(|| attacker.send(&volley, &stop).unwrap());
+        for _ in 0..UPGRADES {
+            done(&network.server, &["upgrade"]);
+        }
+        stop.store(true, Ordering::Relaxed);
+        sending.join().unwrap().total()
+    });
+    assert!(sent > 1000, "only {sent} were sent");
+    assert_eq!(witness.settled().illegal(), 0, "of {sent}");
+    let dropped = &reading(&network.server)["reasons"]["flags-null"]["dropped"];
+    assert_eq!(*dropped, sent, "not all were counted");
+    done(&network.server, &["detach"]);
+}
+
+#[test]
+fn an_upgrade_that_is_killed_leaves_a_guard_at_work() {
+    const STEP: Duration = Duration::from_millis(60);
+    let site = Site::new(Guarded::Server).unwrap();
+    let (namespace, interfaces) = attach(&site);
+    let pairs = pairs(&site, PORT);
+    let flows = pairs.each_ref().map(|pair| Flow::start(pair).unwrap());
+    let mut swapped = 0;
+    for step in 0..20 {
+        let before = programs(namespace, interfaces);
+        let upgrade = Process::spawn(namespace.command(TCPGUARD).arg("upgrade"));
+        thread::sleep(STEP * step);
+        upgrade.signal(Signal::SIGKILL);
+        upgrade.end();
+        let after = programs(namespace, interfaces);
+        assert_eq!(before.len(), after.len(), "a hook was lost");
+        swapped += usize::from(before != after);
+        for flow in &flows {
+            flow.advance(STRIDE).unwrap();
+        }
+        assert_nothing_lost(&reading(namespace), Guarded::Server);
+    }
+    assert!(swapped > 0, "none came so far");
+    done(namespace, &["upgrade"]);
+    let handover = Path::new("/sys/fs/bpf/tcpguard/handover");
+    assert!(!fs::exists(handover).unwrap(), "maps stay pinned");
+    for flow in flows {
+        flow.finish().unwrap();
+    }
+    assert_harmless(&reading(namespace), Guarded::Server);
+    done(namespace, &["detach"]);
+}
+
+#[test]
+fn a_guard_of_a_process_is_not_upgraded() {
+    let site = Site::new(Guarded::Server).unwrap();
+    let guard = common::place::guard(&site, &[]);
+    let (namespace, interfaces) = site.guarded();
+    let before = programs(namespace, interfaces);
+    let ended = Process::spawn(namespace.command(TCPGUARD).arg("upgrade")).end();
+    assert_eq!(ended.status.code(), common::ERROR, "{ended:?}");
+    assert!(ended.stderr.contains("tcpguard run"), "{ended:?}");
+    assert_eq!(programs(namespace, interfaces), before, "it was changed");
+    guard.stop().unwrap();
+}
