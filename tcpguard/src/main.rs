@@ -8,7 +8,7 @@ use std::{
 use clap::Parser as _;
 use tcpguard::{
     cli::{Cli, Command},
-    conns, explain, manual, pinned, replay, run, stats, status, trace, upgrade,
+    conns, explain, manual, pinned, reload, replay, run, stats, status, trace, upgrade,
 };
 
 /// 0 ok, 1 a finding, 2 an error; as clap itself exits with 2 on a wrong command line.
@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         Command::Attach(args) => pinned::attach(args),
         Command::Detach(args) => pinned::detach(args),
         Command::Upgrade(args) => upgrade::upgrade(args),
+        Command::Reload(args) => reload::reload(args),
+        Command::CheckConfig(args) => reload::check(args),
         Command::Status(args) => status::status(args),
         Command::Stats(args) => stats::stats(args),
         Command::Conns(args) => conns::conns(args),

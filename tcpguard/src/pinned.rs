@@ -12,6 +12,7 @@ use tcpguard_common::abi::{EGRESS_PROGRAM, Hook};
 use crate::{
     announcement,
     cli::{DetachArgs, GuardArgs},
+    config,
     guard::{AttachError, Guard, Options},
     netlink::{self, Interface},
     object::Log,
@@ -22,9 +23,10 @@ use crate::{
 /// Attaches a guard and leaves it at work.
 pub fn attach(args: &GuardArgs) -> Result<ExitCode> {
     preflight::check()?;
+    let options = Options::new(args, &config::given(args.config.as_deref())?, Log::Off)?;
     let pins = Pins::open()?;
     remove_dead(&pins)?;
-    let mut guard = Guard::attach(&Options::new(args, Log::Off))?;
+    let mut guard = Guard::attach(&options)?;
     guard.pin(&pins)?;
     announcement::announce(&guard);
     guard.leave();

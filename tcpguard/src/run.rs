@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::{Result, ensure};
@@ -10,6 +11,7 @@ use anyhow::{Result, ensure};
 use crate::{
     announcement,
     cli::{OutputArgs, RunArgs},
+    config::{self, Output},
     found::{self, Found},
     guard::{Guard, Options},
     log,
@@ -17,29 +19,34 @@ use crate::{
     pins, preflight, runtime, stats, watch,
 };
 
+/// Between two readings.
+const INTERVAL: Duration = Duration::from_secs(1);
+
 /// Guards until it is told to stop.
 pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
     preflight::check()?;
-    let output = output(args.output, verbose);
-    if let Some(found) = attached_before(&args.guard.interfaces)? {
+    let file = config::given(args.guard.config.as_deref())?;
+    let log = if verbose { Log::Debug } else { Log::Off };
+    let options = Options::new(&args.guard, &file, log)?;
+    let output = output(args.output, file.output, verbose);
+    let interval = args.interval.or(file.interval).unwrap_or(INTERVAL);
+    if let Some(found) = attached_before(&options.interfaces)? {
         check_changes(args, verbose, &found)?;
         let _ = writeln!(
             io::stderr(),
             "watching the guard on {} that `tcpguard attach` has attached; it stays",
             found.names().join(", ")
         );
-        stats::follow(found, output, args.interval, args.duration)?;
+        stats::follow(found, output, interval, args.duration)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let log = if verbose { Log::Debug } else { Log::Off };
-    let options = Options::new(&args.guard, log);
     runtime::block_on(async {
         let mut guard = Guard::attach(&options)?;
         announcement::announce(&guard);
         if options.log == Log::Debug {
             log::follow(guard.ebpf())?;
         }
-        watch::watch(output, args.interval, args.duration, || guard.sample()).await
+        watch::watch(output, interval, args.duration, || guard.sample()).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -75,11 +82,15 @@ fn check_changes(args: &RunArgs, verbose: bool, found: &Found) -> Result<()> {
     Ok(())
 }
 
-/// Log lines would tear the live table: with them, lines are the default.
-fn output(chosen: OutputArgs, verbose: bool) -> OutputArgs {
-    let none = !(chosen.json || chosen.plain || chosen.tui);
+/// As the flags say, or else the file. Log lines would tear the live table: with them, lines are the
+/// default.
+fn output(flags: OutputArgs, file: Option<Output>, verbose: bool) -> OutputArgs {
+    if flags.json || flags.plain || flags.tui {
+        return flags;
+    }
     OutputArgs {
-        plain: chosen.plain || (none && verbose),
-        ..chosen
+        json: file == Some(Output::Json),
+        plain: file == Some(Output::Plain) || (file.is_none() && verbose),
+        tui: file == Some(Output::Tui),
     }
 }

@@ -1,17 +1,17 @@
-//! `upgrade` under load: other programs on the same links and maps, and nothing is lost.
+//! `upgrade` and `reload` under load: other programs on the same links and maps, and nothing is lost.
 
 mod common;
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
 
 use common::{
-    Process, TCPGUARD, attached,
+    ERROR, Ended, Process, TCPGUARD, attached,
     place::{PORT, assert_harmless, assert_in_state, brief, pairs},
 };
 use nix::sys::signal::Signal;
@@ -31,9 +31,13 @@ const UPGRADES: usize = 5;
 /// Between two upgrades, in each direction of each connection.
 const STRIDE: u64 = 1 << 20;
 
+fn tcpguard(namespace: &Namespace, args: &[&str]) -> Ended {
+    Process::spawn(namespace.command(TCPGUARD).args(args)).end()
+}
+
 #[track_caller]
 fn done(namespace: &Namespace, args: &[&str]) -> String {
-    let ended = Process::spawn(namespace.command(TCPGUARD).args(args)).end();
+    let ended = tcpguard(namespace, args);
     assert!(ended.status.success(), "{args:?}: {ended:?}");
     ended.stdout
 }
@@ -66,20 +70,27 @@ fn assert_nothing_lost(reading: &Value, guarded: Guarded) {
 }
 
 #[test]
-fn connections_and_counters_go_on_through_upgrades() {
+fn connections_and_counters_go_on_through_upgrades_and_reloads() {
     for guarded in Guarded::ALL {
         let site = Site::new(guarded).unwrap();
         let (namespace, interfaces) = attach(&site);
         let pairs = pairs(&site, PORT);
         let flows = pairs.each_ref().map(|pair| Flow::start(pair).unwrap());
         let mut accepted = 0;
-        for _ in 0..UPGRADES {
+        for round in 0..UPGRADES {
             for flow in &flows {
                 flow.advance(STRIDE).unwrap();
             }
             let before = programs(namespace, interfaces);
-            let told = done(namespace, &["upgrade"]);
-            assert!(told.contains("2 connections go on"), "{told}");
+            if round % 2 == 0 {
+                let told = done(namespace, &["upgrade"]);
+                assert!(told.contains("2 connections go on"), "{told}");
+            } else {
+                done(
+                    namespace,
+                    &["reload", "--enforce", "flags,handshake,state,window"],
+                );
+            }
             let after = programs(namespace, interfaces);
             assert_eq!(before.len(), after.len());
             let is_kept = |id: &u64| after.contains(id);
@@ -134,6 +145,77 @@ fn no_illegal_segment_passes_between_two_programs() {
 }
 
 #[test]
+fn a_reload_changes_what_is_dropped_and_a_bad_file_changes_nothing() {
+    let network = Network::new().unwrap();
+    let attacker = network.attacker().unwrap();
+    let server = &network.server;
+    let witness = Witness::start(server, UPLINK, attacker.mac()).unwrap();
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("reload.toml");
+    let file = path.to_str().unwrap();
+    let write = |text: &str| fs::write(&path, text).unwrap();
+    let volley = Volley {
+        scans: &[Scan {
+            flags: TcpFlags::NULL,
+            ports: 1..=20,
+        }],
+        paths: &[lab::path::Path::Ipv4],
+        rounds: 5,
+        pace: Duration::from_millis(1),
+    };
+    let mut expected = [0, 0];
+    let mut assert_guarded = |drops: bool| {
+        attacker.send(&volley, &AtomicBool::new(false)).unwrap();
+        expected[usize::from(!drops)] += 5;
+        assert_eq!(witness.settled().illegal(), expected[1]);
+        let counts = &reading(server)["reasons"]["flags-null"];
+        assert_eq!(counts["dropped"], expected[0]);
+        assert_eq!(counts["would_drop"], expected[1]);
+    };
+
+    write("iface = [\"uplink\"]\nmax-conns = 4096\n");
+    assert!(done(server, &["check-config", file]).contains("guards uplink; drops all"));
+    done(server, &["attach", "--config", file]);
+    assert_guarded(true);
+    write("observe = true\n");
+    let told = done(server, &["reload", "--config", file]);
+    assert_eq!(told, "reloaded uplink: drops nothing (--observe)\n");
+    assert_guarded(false);
+    let told = done(server, &["reload", "--config", file, "--enforce", "flags"]);
+    assert_eq!(told, "reloaded uplink: drops flags\n");
+    assert_guarded(true);
+
+    let before = programs(server, &[UPLINK]);
+    for (text, words) in [
+        ("observ = true", ["reload.toml:1:1:", "`observe`"]),
+        (
+            "observe = true\nmax-conns = 64",
+            ["max-conns", "tcpguard detach"],
+        ),
+        (
+            "observe = true\nmode = \"generic\"",
+            ["mode", "stays as it is"],
+        ),
+        (
+            "observe = true\ningress-only = true",
+            ["ingress-only", "stays"],
+        ),
+        ("observe = true\niface = [\"lo\"]", ["lo", "attach"]),
+    ] {
+        write(text);
+        let ended = tcpguard(server, &["reload", "--config", file]);
+        assert_eq!(ended.status.code(), ERROR, "{ended:?}");
+        for word in words {
+            assert!(ended.stderr.contains(word), "no {word:?}: {ended:?}");
+        }
+    }
+    let ended = tcpguard(server, &["reload"]);
+    assert!(ended.stderr.contains("nothing to change"), "{ended:?}");
+    assert_eq!(programs(server, &[UPLINK]), before, "something was changed");
+    assert_guarded(true);
+    done(server, &["detach"]);
+}
+
+#[test]
 fn an_upgrade_that_is_killed_leaves_a_guard_at_work() {
     const STEP: Duration = Duration::from_millis(60);
     let site = Site::new(Guarded::Server).unwrap();
@@ -172,8 +254,8 @@ fn a_guard_of_a_process_is_not_upgraded() {
     let guard = common::place::guard(&site, &[]);
     let (namespace, interfaces) = site.guarded();
     let before = programs(namespace, interfaces);
-    let ended = Process::spawn(namespace.command(TCPGUARD).arg("upgrade")).end();
-    assert_eq!(ended.status.code(), common::ERROR, "{ended:?}");
+    let ended = tcpguard(namespace, &["upgrade"]);
+    assert_eq!(ended.status.code(), ERROR, "{ended:?}");
     assert!(ended.stderr.contains("tcpguard run"), "{ended:?}");
     assert_eq!(programs(namespace, interfaces), before, "it was changed");
     guard.stop().unwrap();

@@ -14,13 +14,15 @@ use std::{
 };
 
 const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 14] = [
     "attach",
+    "check-config",
     "completions",
     "conns",
     "detach",
     "explain",
     "man",
+    "reload",
     "replay",
     "run",
     "stats",

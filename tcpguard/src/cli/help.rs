@@ -25,6 +25,15 @@ Examples:
   tcpguard detach --iface eth0
   tcpguard detach --all                      in other network namespaces as well";
 
+pub(super) const RELOAD_HELP: &str = "\
+Counters and connections stay: each hook changes from one policy to the other between two frames. If
+anything is wrong with the file, or it says what only another guard could be (iface, mode, max-conns,
+ingress-only), nothing changes. learn, interval and output are for the start, and passed over.
+
+Examples:
+  tcpguard reload --config /etc/tcpguard.toml
+  tcpguard reload --iface eth0 --observe     stop dropping, go on counting";
+
 pub(super) const UPGRADE_HELP: &str = "\
 Configuration, counters and connections stay as they are: the new programs work on the old maps, and
 each hook changes from one program to the other between two frames. A guard of a release that keeps

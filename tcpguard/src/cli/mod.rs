@@ -2,16 +2,20 @@
 
 mod help;
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use serde::Deserialize;
 use tcpguard_common::{
     conn::{ruling::Direction, state::State},
     flags::TcpFlags,
 };
 
 use crate::{conns::Prefix, enforce::ReasonList, trace::selection::Selection};
+
+/// Connections of each version of IP that a table can be made for.
+pub(crate) const MAX_CONNS: RangeInclusive<u32> = 16..=16_000_000;
 
 /// TCP guard at the driver: drops what no sane stack sends, and shows it live
 #[derive(Debug, Parser)]
@@ -41,6 +45,11 @@ pub enum Command {
     /// Put this release's programs in place of those that `attach` has attached, without a gap
     #[command(after_help = help::UPGRADE_HELP)]
     Upgrade(UpgradeArgs),
+    /// Change what the guard that `attach` has attached drops, without a gap
+    #[command(after_help = help::RELOAD_HELP)]
+    Reload(ReloadArgs),
+    /// Say what a configuration file comes to, or what is wrong with it
+    CheckConfig(CheckConfigArgs),
     /// Tell which interfaces of this network namespace are guarded, since when and by what
     #[command(after_help = help::STATUS_HELP)]
     Status(StatusArgs),
@@ -73,9 +82,9 @@ pub struct RunArgs {
     #[command(flatten)]
     pub guard: GuardArgs,
 
-    /// Time between two readings
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
-    pub interval: Duration,
+    /// Time between two readings; by default 1s
+    #[arg(long, value_name = "TIME", value_parser = interval)]
+    pub interval: Option<Duration>,
 
     /// Stop after this time
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -94,6 +103,34 @@ pub struct DetachArgs {
     /// In every network namespace, those that are gone included
     #[arg(long)]
     pub all: bool,
+}
+
+/// What is changed, and how long on trial.
+#[derive(Args, Debug)]
+pub struct ReloadArgs {
+    /// Interface whose guard is changed, if there are several
+    #[arg(long = "iface", value_name = "IF")]
+    pub interfaces: Vec<String>,
+
+    /// File that says what options do not
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Count what would be dropped, and drop nothing
+    #[arg(long, conflicts_with = "enforce")]
+    pub observe: bool,
+
+    /// Groups or reasons that drop; the others are only counted
+    #[arg(long, value_name = "LIST")]
+    pub enforce: Option<ReasonList>,
+}
+
+/// Which file is checked.
+#[derive(Args, Debug)]
+pub struct CheckConfigArgs {
+    /// The file, as for --config
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// What is upgraded.
@@ -134,12 +171,16 @@ pub struct StatusArgs {
 #[derive(Args, Debug)]
 pub struct GuardArgs {
     /// Interface to guard; may be given several times
-    #[arg(long = "iface", value_name = "IF", required = true)]
+    #[arg(long = "iface", value_name = "IF", required_unless_present = "config")]
     pub interfaces: Vec<String>,
 
-    /// Where the ingress program runs: auto takes native and falls back to generic
-    #[arg(long, value_enum, default_value_t = Mode::Auto)]
-    pub mode: Mode,
+    /// File that says what options do not (keys are their names, in TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where the ingress program runs: auto, the default, takes native and falls back to generic
+    #[arg(long, value_enum)]
+    pub mode: Option<Mode>,
 
     /// Count what would be dropped, and drop nothing
     #[arg(long, conflicts_with = "enforce")]
@@ -150,7 +191,7 @@ pub struct GuardArgs {
     pub enforce: Option<ReasonList>,
 
     /// Connections to remember, of IPv4 and of IPv6 each; by default as many as suit the memory
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..=16_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(i64::from(*MAX_CONNS.start())..=i64::from(*MAX_CONNS.end())))]
     pub max_conns: Option<u32>,
 
     /// How long connections that were there before are taken over without a witness; by default 60s
@@ -167,7 +208,8 @@ impl GuardArgs {
     /// An option that was given beside the interfaces.
     pub(crate) fn choice(&self) -> Option<&'static str> {
         let choices = [
-            ("--mode", self.mode != Mode::Auto),
+            ("--config", self.config.is_some()),
+            ("--mode", self.mode.is_some()),
             ("--observe", self.observe),
             ("--enforce", self.enforce.is_some()),
             ("--max-conns", self.max_conns.is_some()),
@@ -195,7 +237,8 @@ pub struct OutputArgs {
 }
 
 /// Where the ingress program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// In the driver if it can, else in the network stack
     Auto,
@@ -373,8 +416,12 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
+    shortest(duration(text)?)
+}
+
+/// A time between two readings, if it is long enough for one.
+pub(crate) fn shortest(time: Duration) -> Result<Duration, String> {
     const SHORTEST: Duration = Duration::from_millis(10);
-    let time = duration(text)?;
     if time < SHORTEST {
         Err("the shortest interval is 10ms".into())
     } else {

@@ -10,7 +10,7 @@ mod error;
 
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use aya::{Ebpf, programs::links::FdLink};
 use tcpguard_common::{abi::Hook, policy::Policy};
 
@@ -18,6 +18,7 @@ pub(crate) use self::attach::{egress, ingress, load};
 pub use self::error::AttachError;
 use crate::{
     cli::{GuardArgs, Mode},
+    config::File,
     enforce,
     flows::Census,
     object::Log,
@@ -65,20 +66,32 @@ pub struct Attached {
 }
 
 impl Options {
-    /// As the command line has it.
-    #[must_use]
-    pub fn new(args: &GuardArgs, log: Log) -> Self {
-        Self {
-            interfaces: args.interfaces.clone(),
-            mode: args.mode,
-            policy: enforce::policy(args.observe, args.enforce),
+    /// As the command line has it, and the file where that says nothing.
+    ///
+    /// # Errors
+    ///
+    /// If neither names an interface.
+    pub fn new(args: &GuardArgs, file: &File, log: Log) -> Result<Self> {
+        let interfaces = if args.interfaces.is_empty() {
+            &file.iface
+        } else {
+            &args.interfaces
+        };
+        ensure!(
+            !interfaces.is_empty(),
+            "no interface is named: give --iface IF, or write iface = [\"IF\"] into the file"
+        );
+        Ok(Self {
+            interfaces: interfaces.clone(),
+            mode: args.mode.or(file.mode).unwrap_or(Mode::Auto),
+            policy: enforce::policy(args.observe, args.enforce, file),
             log,
             tracking: Tracking {
-                max_conns: args.max_conns,
-                learn: args.learn,
-                ingress_only: args.ingress_only,
+                max_conns: args.max_conns.or(file.max_conns),
+                learn: args.learn.or(file.learn),
+                ingress_only: args.ingress_only || file.ingress_only == Some(true),
             },
-        }
+        })
     }
 }
 

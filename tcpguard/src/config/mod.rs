@@ -1,0 +1,191 @@
+//! The configuration file: what the options of a guard say, in TOML, under their names.
+//!
+//! ```toml
+//! iface = ["eth0"]
+//! enforce = ["flags", "window"]
+//! max-conns = 262144
+//! ```
+//!
+//! An option on the command line goes before the file. A key that nobody knows is an error.
+
+mod complaint;
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context as _, Result, anyhow};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::{
+    cli::{MAX_CONNS, Mode, shortest},
+    enforce::ReasonList,
+};
+
+/// What a file says; `None` where it says nothing.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct File {
+    /// Names of the interfaces.
+    #[serde(default)]
+    pub iface: Vec<String>,
+    /// Where the ingress program runs.
+    pub mode: Option<Mode>,
+    /// Whether nothing is dropped.
+    pub observe: Option<bool>,
+    /// What drops.
+    #[serde(default, deserialize_with = "reasons")]
+    pub enforce: Option<ReasonList>,
+    /// Connections of each version of IP.
+    #[serde(default, deserialize_with = "connections")]
+    pub max_conns: Option<u32>,
+    /// How long connections are learned.
+    #[serde(default, deserialize_with = "time")]
+    pub learn: Option<Duration>,
+    /// Whether what leaves is never seen.
+    pub ingress_only: Option<bool>,
+    /// Time between two readings of `run`.
+    #[serde(default, deserialize_with = "interval")]
+    pub interval: Option<Duration>,
+    /// How `run` shows readings.
+    pub output: Option<Output>,
+}
+
+/// How readings are shown, as the flag of the same name says.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Output {
+    /// Objects.
+    Json,
+    /// Lines.
+    Plain,
+    /// The live table.
+    Tui,
+}
+
+/// Reads a file.
+///
+/// # Errors
+///
+/// If it cannot be read, or says what it must not: with its name, line and column.
+pub fn read(path: &Path) -> Result<File> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("failed to read {shown}"))?;
+    parse(&text).map_err(|complaint| anyhow!("{shown}:{complaint}"))
+}
+
+/// The file that an option names; an empty one if there is none.
+pub(crate) fn given(path: Option<&Path>) -> Result<File> {
+    path.map_or_else(|| Ok(File::default()), read)
+}
+
+/// Reads the text of a file; what is wrong with it begins with line and column.
+fn parse(text: &str) -> Result<File, String> {
+    let file: File = toml::from_str(text).map_err(|error| complaint::complaint(text, &error))?;
+    if file.observe == Some(true) && file.enforce.is_some() {
+        return Err(complaint::at_key(
+            text,
+            "observe",
+            "observe drops nothing, and enforce says what drops: leave one of them out",
+        ));
+    }
+    Ok(file)
+}
+
+fn reasons<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ReasonList>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    let list = names.join(",").parse().map_err(D::Error::custom)?;
+    Ok(Some(list))
+}
+
+fn connections<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let number = i64::deserialize(from)?;
+    match u32::try_from(number) {
+        Ok(connections) if MAX_CONNS.contains(&connections) => Ok(Some(connections)),
+        _ => Err(D::Error::custom(format!(
+            "{number} is not in {}..={}",
+            MAX_CONNS.start(),
+            MAX_CONNS.end()
+        ))),
+    }
+}
+
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    let time = humantime::parse_duration(&text);
+    let time = time.map_err(|error| {
+        D::Error::custom(format!("{error}; give a time such as \"500ms\" or \"2m\""))
+    })?;
+    Ok(Some(time))
+}
+
+fn interval<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    match time(from)?.map(shortest) {
+        None => Ok(None),
+        Some(interval) => interval.map(Some).map_err(D::Error::custom),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tcpguard_common::{policy::ReasonSet, reason::Reason};
+
+    use super::*;
+
+    fn complaint(text: &str) -> String {
+        parse(text).unwrap_err()
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let file = parse(
+            "iface = [\"eth0\", \"eth1\"]\nmode = \"native\"\nobserve = false\n\
+             enforce = [\"flags-null\"]\nmax-conns = 4096\nlearn = \"90s\"\n\
+             ingress-only = true\ninterval = \"500ms\"\noutput = \"json\"\n",
+        );
+        let file = file.unwrap();
+        assert_eq!(file.iface, ["eth0", "eth1"]);
+        assert_eq!(file.mode, Some(Mode::Native));
+        assert_eq!(file.observe, Some(false));
+        let only = ReasonSet::EMPTY.with(Reason::FlagsNull);
+        assert_eq!(file.enforce, Some(ReasonList(only)));
+        assert_eq!(file.max_conns, Some(4096));
+        assert_eq!(file.learn, Some(Duration::from_secs(90)));
+        assert_eq!(file.ingress_only, Some(true));
+        assert_eq!(file.interval, Some(Duration::from_millis(500)));
+        assert_eq!(file.output, Some(Output::Json));
+    }
+
+    #[test]
+    fn an_unknown_key_is_answered_with_its_place_and_the_nearest_one() {
+        let told = complaint("iface = [\"eth0\"]\nobserv = true\n");
+        assert!(told.starts_with("2:1: unknown key `observ`"), "{told}");
+        assert!(told.contains("did you mean `observe`?"), "{told}");
+        assert!(told.contains("2 | observ = true"), "{told}");
+        let told = complaint("zzz = 1");
+        assert!(!told.contains("did you mean"), "{told}");
+        assert!(told.contains("`max-conns`"), "{told}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_answered_with_its_place_and_what_fits() {
+        for (text, words) in [
+            ("max-conns = 3", ["1:13:", "16..=16000000"]),
+            ("max-conns = \"many\"", ["1:13:", "invalid type: string"]),
+            ("enforce = [\"flag\"]", ["1:11:", "groups: flags"]),
+            ("\nlearn = \"soon\"", ["2:9:", "such as"]),
+            ("interval = \"1ms\"", ["1:12:", "10ms"]),
+            ("mode = \"fast\"", ["1:8:", "generic"]),
+            ("iface = \"eth0\"", ["1:9:", "sequence"]),
+            (
+                "observe = true\nenforce = [\"flags\"]",
+                ["1:1:", "leave one"],
+            ),
+            ("iface = [", ["1:", "array"]),
+            ("observe = true\nobserve = true", ["2:1:", "duplicate key"]),
+        ] {
+            let told = complaint(text);
+            for word in words {
+                assert!(told.contains(word), "no {word:?} to {text:?}: {told}");
+            }
+        }
+    }
+}
