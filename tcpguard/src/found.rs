@@ -39,6 +39,11 @@ pub(crate) struct Found {
 
 /// All guards of this network namespace, by their first interface.
 pub(crate) fn guards() -> Result<Vec<Found>> {
+    // A program that is exchanged while it is looked at takes its constants with it.
+    look().or_else(|_| look()).or_else(|_| look())
+}
+
+fn look() -> Result<Vec<Found>> {
     let mut places = BTreeMap::<u32, Vec<Interface>>::new();
     for interface in netlink::interfaces()? {
         for id in &interface.xdp_programs {
@@ -50,11 +55,15 @@ pub(crate) fn guards() -> Result<Vec<Found>> {
         return Ok(guards);
     }
     for program in programs::loaded()? {
-        if programs::is_guard(program.name())
-            && let Some(interfaces) = places.remove(&program.id())
+        if let Some(interfaces) = places.remove(&program.id())
+            && programs::is_guard(program.name())
         {
             guards.push(Found::open(program, interfaces)?);
         }
+    }
+    if let Some((id, interfaces)) = places.first_key_value() {
+        let names: Vec<_> = interfaces.iter().map(|it| it.name.as_str()).collect();
+        bail!("the program {id} on {} has gone", names.join(", "));
     }
     guards.sort_by_key(Found::names);
     Ok(guards)
@@ -114,6 +123,11 @@ impl Found {
     pub(crate) fn flows(&self) -> Result<Flows> {
         self.config()?;
         reader::mapped([self.map(abi::FLOWS4)?, self.map(abi::FLOWS6)?])
+    }
+
+    /// The kernel's number of its table of IPv4.
+    pub(crate) fn table(&self) -> Result<u32> {
+        Ok(reader::table(self.map(abi::FLOWS4)?)?.info()?.id())
     }
 
     /// What it counts.

@@ -30,5 +30,6 @@ pub mod stats;
 pub mod status;
 pub mod trace;
 pub mod tracking;
+mod trial;
 pub mod upgrade;
 pub mod watch;

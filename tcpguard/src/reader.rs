@@ -122,7 +122,8 @@ pub(crate) fn mapped([v4, v6]: [&Map; 2]) -> Result<Flows> {
     Flows::new(table(v4)?, table(v6)?)
 }
 
-fn table(map: &Map) -> Result<&MapData> {
+/// A flow table.
+pub(crate) fn table(map: &Map) -> Result<&MapData> {
     if let Map::Array(data) = map {
         return Ok(data);
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tcpguard_common::{abi::Config, conn::seen::Voice};
+use tcpguard_common::{abi::Config, conn::seen::Voice, policy::Policy};
 
 use crate::{
     cli::{CheckConfigArgs, Mode, ReloadArgs},
@@ -15,9 +15,13 @@ use crate::{
     exchange::{self, Pinned},
     found,
     pins::Pins,
-    preflight,
+    preflight, runtime,
     sample::Ingress,
+    trial,
 };
+
+/// A change was taken back.
+const TAKEN_BACK: u8 = 1;
 
 /// Gives the guard that `tcpguard attach` has attached another policy.
 pub fn reload(args: &ReloadArgs) -> Result<ExitCode> {
@@ -29,32 +33,84 @@ pub fn reload(args: &ReloadArgs) -> Result<ExitCode> {
     );
     preflight::check()?;
     preflight::check_reader()?;
-    let pins = Pins::open()?;
-    let names = if args.interfaces.is_empty() {
-        &file.iface
-    } else {
-        &args.interfaces
-    };
-    let guard = single(exchange::pinned(&pins, names)?)?;
-    let names = guard.found.names().join(", ");
     let policy = enforce::policy(args.observe, args.enforce, &file);
-    let change = || -> Result<()> {
-        let before = guard.config()?;
-        check_fixed(&guard, &before, &file)?;
-        let config = Config {
-            ingress: policy,
-            egress: policy.observed(),
-            ..before
-        };
-        guard.exchange(&pins, &config)
+    let names = if args.interfaces.is_empty() {
+        file.iface.clone()
+    } else {
+        args.interfaces.clone()
     };
-    change().with_context(|| format!("the guard on {names} stays as it is"))?;
-    writeln!(
-        io::stdout(),
-        "reloaded {names}: {}",
-        enforce::described(policy.drop)
-    )?;
-    Ok(ExitCode::SUCCESS)
+    let Some(limit) = args.confirm else {
+        change(&names, &file, policy)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut changed = None;
+    let make = || {
+        changed = Some(change(&names, &file, policy)?);
+        Ok(())
+    };
+    let is_kept = runtime::block_on(trial::is_confirmed(limit, make))?;
+    match changed {
+        Some(changed) if !is_kept => take_back(&changed),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What a reload has changed.
+struct Changed {
+    /// The interfaces of the guard.
+    names: Vec<String>,
+    /// What it was before.
+    before: Config,
+    /// The ingress program that it has since.
+    program: u32,
+}
+
+/// Changes the policy of the guard on these interfaces, or of the only one, and says so.
+fn change(names: &[String], file: &File, policy: Policy) -> Result<Changed> {
+    let pins = Pins::open()?;
+    let guard = single(exchange::pinned(&pins, names)?)?;
+    let names = guard.found.names();
+    let stays = || format!("the guard on {} stays as it is", names.join(", "));
+    let before = guard.config().with_context(stays)?;
+    check_fixed(&guard, &before, file).with_context(stays)?;
+    let config = Config {
+        ingress: policy,
+        egress: policy.observed(),
+        ..before
+    };
+    guard.exchange(&pins, &config).with_context(stays)?;
+    let program = single(exchange::pinned(&pins, &names)?)?.found.program.id();
+    let dropped = enforce::described(policy.drop);
+    writeln!(io::stdout(), "reloaded {}: {dropped}", names.join(", "))?;
+    Ok(Changed {
+        names,
+        before,
+        program,
+    })
+}
+
+/// Makes the guard what it was before, unless somebody else has changed it since.
+fn take_back(changed: &Changed) -> Result<ExitCode> {
+    let pins = Pins::open()?;
+    let names = changed.names.join(", ");
+    let guards = exchange::pinned(&pins, &changed.names).unwrap_or_default();
+    let is_ours = |guard: &&Pinned| guard.found.program.id() == changed.program;
+    let Some(guard) = guards.iter().find(is_ours) else {
+        let _ = writeln!(
+            io::stderr(),
+            "not confirmed, but the guard on {names} was changed or taken off meanwhile: left alone"
+        );
+        return Ok(ExitCode::from(TAKEN_BACK));
+    };
+    let taken_back = guard.exchange(&pins, &changed.before);
+    taken_back.with_context(|| format!("failed to take back the change on {names}"))?;
+    let dropped = enforce::described(changed.before.ingress.drop);
+    // The terminal may be gone.
+    let _ = writeln!(
+        io::stderr(),
+        "not confirmed, so {names} is as before: {dropped}"
+    );
+    Ok(ExitCode::from(TAKEN_BACK))
 }
 
 /// Says what a file comes to.

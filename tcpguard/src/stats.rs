@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
     cli::{OutputArgs, StatsArgs},
     found::{self, Found},
-    netlink, preflight,
+    netlink::{self, Interface},
+    preflight,
     reader::Reader,
     runtime,
     sample::Sample,
@@ -59,6 +60,8 @@ pub(crate) fn follow(
 struct Followed {
     names: String,
     program: u32,
+    /// The kernel's number of its table, which stays when its programs are exchanged.
+    table: u32,
     reader: Reader,
 }
 
@@ -66,11 +69,13 @@ impl Followed {
     fn new(found: Found) -> Result<Self> {
         let names = found.names().join(", ");
         let program = found.program.id();
-        let reader = found.reader();
-        let reader = reader.with_context(|| format!("cannot read the guard on {names}"))?;
+        let open = || -> Result<_> { Ok((found.table()?, found.reader()?)) };
+        let opened = open().with_context(|| format!("cannot read the guard on {names}"));
+        let (table, reader) = opened?;
         Ok(Self {
             names,
             program,
+            table,
             reader,
         })
     }
@@ -78,11 +83,21 @@ impl Followed {
     /// Its maps live as long as they are read, and would seem to be a guard that sees nothing.
     fn sample(&mut self) -> Result<Sample> {
         let interfaces = netlink::interfaces()?;
-        let is_there = interfaces
-            .iter()
-            .any(|it| it.xdp_programs.contains(&self.program));
-        ensure!(is_there, "the guard on {} was taken off", self.names);
+        let is_here = |it: &Interface| it.xdp_programs.contains(&self.program);
+        if !interfaces.iter().any(is_here) {
+            *self = self.successor()?;
+        }
         self.reader.sample()
+    }
+
+    /// The guard with other programs, as after a reload, and so perhaps another policy.
+    fn successor(&self) -> Result<Self> {
+        let mut guards = found::guards()?.into_iter();
+        let successor = guards.find(|found| found.table().is_ok_and(|table| table == self.table));
+        match successor {
+            Some(found) => Self::new(found),
+            None => bail!("the guard on {} was taken off", self.names),
+        }
     }
 }
 

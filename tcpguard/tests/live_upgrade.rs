@@ -11,7 +11,7 @@ use std::{
 };
 
 use common::{
-    ERROR, Ended, Process, TCPGUARD, attached,
+    ERROR, Ended, Process, TCPGUARD, attached, cable, eventually,
     place::{PORT, assert_harmless, assert_in_state, brief, pairs},
 };
 use nix::sys::signal::Signal;
@@ -76,6 +76,8 @@ fn connections_and_counters_go_on_through_upgrades_and_reloads() {
         let (namespace, interfaces) = attach(&site);
         let pairs = pairs(&site, PORT);
         let flows = pairs.each_ref().map(|pair| Flow::start(pair).unwrap());
+        let lines = ["stats", "--json", "--interval", "50ms"];
+        let follower = Process::spawn(namespace.command(TCPGUARD).args(lines));
         let mut accepted = 0;
         for round in 0..UPGRADES {
             for flow in &flows {
@@ -109,6 +111,9 @@ fn connections_and_counters_go_on_through_upgrades_and_reloads() {
             flow.finish().unwrap();
         }
         assert_harmless(&reading(namespace), guarded);
+        follower.signal(Signal::SIGTERM);
+        let ended = follower.end();
+        assert!(ended.status.success(), "lost sight of it: {ended:?}");
         done(namespace, &["detach"]);
     }
 }
@@ -213,6 +218,47 @@ fn a_reload_changes_what_is_dropped_and_a_bad_file_changes_nothing() {
     assert_eq!(programs(server, &[UPLINK]), before, "something was changed");
     assert_guarded(true);
     done(server, &["detach"]);
+}
+
+#[test]
+fn a_change_on_trial_is_kept_only_if_it_is_confirmed() {
+    let (server, _street) = cable();
+    done(
+        &server,
+        &["attach", "--iface", "guarded", "--max-conns", "4096"],
+    );
+    let mode = || reading(&server)["mode"].as_str().unwrap().to_owned();
+    let trial = |limit| {
+        let args = ["reload", "--observe", "--confirm", limit];
+        let trial = Process::spawn(server.command(TCPGUARD).args(args));
+        eventually("it is changed", || (mode() == "observe").then_some(()));
+        trial
+    };
+    let assert_taken_back = |trial: Process| {
+        let ended = trial.end();
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        assert!(ended.stderr.contains("as before"), "{ended:?}");
+        assert_eq!(mode(), "enforce");
+    };
+    assert_taken_back(trial("1s"));
+    // The session is cut.
+    let cut = trial("10m");
+    cut.signal(Signal::SIGHUP);
+    assert_taken_back(cut);
+
+    let overtaken = trial("10m");
+    done(&server, &["reload", "--enforce", "flags"]);
+    overtaken.signal(Signal::SIGTERM);
+    let ended = overtaken.end();
+    assert!(ended.stderr.contains("left alone"), "{ended:?}");
+    assert_eq!(mode(), "enforce");
+
+    let confirmed = trial("10m");
+    confirmed.signal(Signal::SIGUSR1);
+    let ended = confirmed.end();
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(mode(), "observe");
+    done(&server, &["detach"]);
 }
 
 #[test]

@@ -30,9 +30,15 @@ Counters and connections stay: each hook changes from one policy to the other be
 anything is wrong with the file, or it says what only another guard could be (iface, mode, max-conns,
 ingress-only), nothing changes. learn, interval and output are for the start, and passed over.
 
+With --confirm the command waits, and what it has changed is as before unless Enter is pressed, or
+SIGUSR1 sent to it, in time: what cuts off its own operator heals by itself.
+
 Examples:
   tcpguard reload --config /etc/tcpguard.toml
-  tcpguard reload --iface eth0 --observe     stop dropping, go on counting";
+  tcpguard reload --config /etc/tcpguard.toml --confirm 60s
+  tcpguard reload --iface eth0 --observe     stop dropping, go on counting
+
+Exit status: 0 changed, 1 changed and taken back, 2 error.";
 
 pub(super) const UPGRADE_HELP: &str = "\
 Configuration, counters and connections stay as they are: the new programs work on the old maps, and

@@ -123,6 +123,10 @@ pub struct ReloadArgs {
     /// Groups or reasons that drop; the others are only counted
     #[arg(long, value_name = "LIST")]
     pub enforce: Option<ReasonList>,
+
+    /// Take the change back unless it is confirmed within this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub confirm: Option<Duration>,
 }
 
 /// Which file is checked.

@@ -10,7 +10,7 @@ use tokio::{
 
 /// Why a watch is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// By a signal or a key.
     Asked,
     /// The terminal or the connection to it is gone.
@@ -20,7 +20,7 @@ pub(super) enum End {
 }
 
 /// Waits for the end.
-pub(super) struct Ending {
+pub(crate) struct Ending {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
     hang_up: Option<Signal>,
@@ -29,7 +29,7 @@ pub(super) struct Ending {
 
 impl Ending {
     /// From now on signals end the watch instead of the process.
-    pub(super) fn new(limit: Option<Duration>) -> Result<Self> {
+    pub(crate) fn new(limit: Option<Duration>) -> Result<Self> {
         let ignored = Ignored::by_this_process();
         Ok(Self {
             interrupt: ignored.unless(SignalKind::interrupt())?,
@@ -41,7 +41,7 @@ impl Ending {
     }
 
     /// Waits for whatever comes first; may be cancelled and asked again.
-    pub(super) async fn comes(&mut self) -> End {
+    pub(crate) async fn comes(&mut self) -> End {
         tokio::select! {
             () = arrives(&mut self.interrupt) => End::Asked,
             () = arrives(&mut self.terminate) => End::Asked,

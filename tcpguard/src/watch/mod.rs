@@ -10,7 +10,7 @@
 //! and only `ending` knows what ends a watch. Nothing here may keep a guard from being detached,
 //! so a reader that stopped reading is waited for and never written at.
 
-mod ending;
+pub(crate) mod ending;
 mod keys;
 mod output;
 mod screen;
