@@ -27,8 +27,9 @@ use xtask::lab::{
     witness::Witness,
 };
 
-const UPGRADES: usize = 5;
-/// Between two upgrades, in each direction of each connection.
+/// Upgrades and reloads, one after the other.
+const EXCHANGES: usize = 6;
+/// Between two of them, in each direction of each connection.
 const STRIDE: u64 = 1 << 20;
 
 fn tcpguard(namespace: &Namespace, args: &[&str]) -> Ended {
@@ -57,6 +58,16 @@ fn attach(site: &Site) -> (&Namespace, &[&'static str]) {
     (namespace, interfaces)
 }
 
+/// An upgrade, or a reload that changes nothing but the programs.
+fn exchange(namespace: &Namespace, round: usize) -> String {
+    const ALL: &str = "flags,handshake,state,window";
+    if round.is_multiple_of(2) {
+        done(namespace, &["upgrade"])
+    } else {
+        done(namespace, &["reload", "--enforce", ALL])
+    }
+}
+
 fn programs(namespace: &Namespace, interfaces: &[&str]) -> Vec<u64> {
     let of = |interface: &&str| attached(namespace, interface);
     interfaces.iter().flat_map(of).collect()
@@ -79,24 +90,18 @@ fn connections_and_counters_go_on_through_upgrades_and_reloads() {
         let lines = ["stats", "--json", "--interval", "50ms"];
         let follower = Process::spawn(namespace.command(TCPGUARD).args(lines));
         let mut accepted = 0;
-        for round in 0..UPGRADES {
+        for round in 0..EXCHANGES {
             for flow in &flows {
                 flow.advance(STRIDE).unwrap();
             }
             let before = programs(namespace, interfaces);
-            if round % 2 == 0 {
-                let told = done(namespace, &["upgrade"]);
-                assert!(told.contains("2 connections go on"), "{told}");
-            } else {
-                done(
-                    namespace,
-                    &["reload", "--enforce", "flags,handshake,state,window"],
-                );
-            }
+            let told = exchange(namespace, round);
+            let is_kept = told.contains("2 connections go on") || told.contains("drops all");
+            assert!(is_kept, "{told}");
             let after = programs(namespace, interfaces);
             assert_eq!(before.len(), after.len());
-            let is_kept = |id: &u64| after.contains(id);
-            assert!(!before.iter().any(is_kept), "{before:?} to {after:?}");
+            let is_old = |id: &u64| after.contains(id);
+            assert!(!before.iter().any(is_old), "{before:?} to {after:?}");
             let reading = reading(namespace);
             assert_nothing_lost(&reading, guarded);
             let packets = reading["verdicts"]["accept"]["packets"].as_u64().unwrap();
@@ -136,8 +141,8 @@ fn no_illegal_segment_passes_between_two_programs() {
     let stop = AtomicBool::new(false);
     let sent = thread::scope(|scope| {
         let sending = scope.spawn(|| attacker.send(&volley, &stop).unwrap());
-        for _ in 0..UPGRADES {
-            done(&network.server, &["upgrade"]);
+        for round in 0..EXCHANGES {
+            exchange(&network.server, round);
         }
         stop.store(true, Ordering::Relaxed);
         sending.join().unwrap().total()
