@@ -14,6 +14,7 @@ mod found;
 pub mod guard;
 mod log;
 pub mod manual;
+mod metrics;
 mod netlink;
 pub mod object;
 pub mod pinned;

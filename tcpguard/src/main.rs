@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::CheckConfig(args) => reload::check(args),
         Command::Status(args) => status::status(args),
         Command::Stats(args) => stats::stats(args),
+        Command::Metrics(args) => stats::metrics(args),
         Command::Conns(args) => conns::conns(args),
         Command::Explain(args) => explain::explain(args),
         Command::Replay(args) => replay::replay(args),

@@ -15,8 +15,12 @@ use crate::{
     found::{self, Found},
     guard::{Guard, Options},
     log,
+    metrics::{Latest, Server},
     object::Log,
-    pins, preflight, runtime, stats, watch,
+    pins, preflight, runtime,
+    sample::Sample,
+    stats::Followed,
+    watch,
 };
 
 /// Between two readings.
@@ -28,27 +32,61 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
     let file = config::given(args.guard.config.as_deref())?;
     let log = if verbose { Log::Debug } else { Log::Off };
     let options = Options::new(&args.guard, &file, log)?;
-    let output = output(args.output, file.output, verbose);
-    let interval = args.interval.or(file.interval).unwrap_or(INTERVAL);
-    if let Some(found) = attached_before(&options.interfaces)? {
-        check_changes(args, verbose, &found)?;
-        let _ = writeln!(
-            io::stderr(),
-            "watching the guard on {} that `tcpguard attach` has attached; it stays",
-            found.names().join(", ")
-        );
-        stats::follow(found, output, interval, args.duration)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    let shown = Shown {
+        output: output(args.output, file.output, verbose),
+        interval: args.interval.or(file.interval).unwrap_or(INTERVAL),
+        limit: args.duration,
+    };
     runtime::block_on(async {
+        let metrics = match args.metrics.or(file.metrics) {
+            Some(address) => Some(Server::bind(address).await?),
+            None => None,
+        };
+        if let Some(found) = attached_before(&options.interfaces)? {
+            check_changes(args, verbose, &found)?;
+            let names = found.names().join(", ");
+            let mut followed = Followed::new(found)?;
+            let _ = writeln!(
+                io::stderr(),
+                "watching the guard on {names} that `tcpguard attach` has attached; it stays"
+            );
+            return shown.watch(metrics, || followed.sample()).await;
+        }
         let mut guard = Guard::attach(&options)?;
         announcement::announce(&guard);
         if options.log == Log::Debug {
             log::follow(guard.ebpf())?;
         }
-        watch::watch(output, interval, args.duration, || guard.sample()).await
+        shown.watch(metrics, || guard.sample()).await
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How a guard is watched.
+struct Shown {
+    output: OutputArgs,
+    interval: Duration,
+    limit: Option<Duration>,
+}
+
+impl Shown {
+    /// Shows readings, and hands the latest one out meanwhile.
+    async fn watch(
+        self,
+        metrics: Option<Server>,
+        mut sample: impl FnMut() -> Result<Sample>,
+    ) -> Result<()> {
+        let latest = Latest::default();
+        let noted = || latest.note(sample());
+        let watch = watch::watch(self.output, self.interval, self.limit, noted);
+        let Some(server) = metrics else {
+            return watch.await;
+        };
+        tokio::select! {
+            watched = watch => watched,
+            () = server.serve(latest.clone()) => Ok(()),
+        }
+    }
 }
 
 /// The guard that is pinned on all of these interfaces.

@@ -3,14 +3,14 @@
 use std::{
     io::{self, Write as _},
     process::ExitCode,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    cli::{OutputArgs, StatsArgs},
+    cli::{MetricsArgs, OutputArgs, StatsArgs},
     found::{self, Found},
+    metrics,
     netlink::{self, Interface},
     preflight,
     reader::Reader,
@@ -29,7 +29,9 @@ pub fn stats(args: &StatsArgs) -> Result<ExitCode> {
             plain: !args.json,
             tui: false,
         };
-        follow(single(guards)?, output, interval, args.duration)?;
+        let mut followed = Followed::new(single(guards)?)?;
+        let sample = || followed.sample();
+        runtime::block_on(watch::watch(output, interval, args.duration, sample))?;
         return Ok(ExitCode::SUCCESS);
     }
     for found in guards {
@@ -44,20 +46,17 @@ pub fn stats(args: &StatsArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows what a guard of another process counts, until the user or the guard ends.
-pub(crate) fn follow(
-    found: Found,
-    output: OutputArgs,
-    interval: Duration,
-    limit: Option<Duration>,
-) -> Result<()> {
-    let mut followed = Followed::new(found)?;
-    let sample = || followed.sample();
-    runtime::block_on(watch::watch(output, interval, limit, sample))
+/// Prints one reading of a guard as metrics.
+pub fn metrics(args: &MetricsArgs) -> Result<ExitCode> {
+    preflight::check_reader()?;
+    let found = single(chosen(found::at_least_one("metrics")?, &args.interfaces)?)?;
+    let sample = Followed::new(found)?.sample()?;
+    io::stdout().write_all(metrics::text(&sample, 0).as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A guard that is read, and whether it is still there.
-struct Followed {
+pub(crate) struct Followed {
     names: String,
     program: u32,
     /// The kernel's number of its table, which stays when its programs are exchanged.
@@ -66,7 +65,7 @@ struct Followed {
 }
 
 impl Followed {
-    fn new(found: Found) -> Result<Self> {
+    pub(crate) fn new(found: Found) -> Result<Self> {
         let names = found.names().join(", ");
         let program = found.program.id();
         let open = || -> Result<_> { Ok((found.table()?, found.reader()?)) };
@@ -81,7 +80,7 @@ impl Followed {
     }
 
     /// Its maps live as long as they are read, and would seem to be a guard that sees nothing.
-    fn sample(&mut self) -> Result<Sample> {
+    pub(crate) fn sample(&mut self) -> Result<Sample> {
         let interfaces = netlink::interfaces()?;
         let is_here = |it: &Interface| it.xdp_programs.contains(&self.program);
         if !interfaces.iter().any(is_here) {

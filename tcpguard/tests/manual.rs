@@ -14,7 +14,7 @@ use std::{
 };
 
 const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "attach",
     "check-config",
     "completions",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 14] = [
     "detach",
     "explain",
     "man",
+    "metrics",
     "reload",
     "replay",
     "run",

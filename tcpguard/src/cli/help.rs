@@ -5,6 +5,7 @@ Examples:
   tcpguard run --iface eth0                  guard eth0, show a live table
   tcpguard run --iface eth0 --observe        count what would be dropped, drop nothing
   tcpguard run --iface eth0 --json           one JSON object an interval
+  tcpguard run --config /etc/tcpguard.toml --metrics 127.0.0.1:9640
 
 On an interface that `tcpguard attach` guards, it watches that guard, and leaves it at work.";
 

@@ -2,7 +2,7 @@
 
 mod help;
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -56,6 +56,8 @@ pub enum Command {
     /// Tell what the guards of this network namespace have counted (needs root)
     #[command(after_help = help::STATS_HELP)]
     Stats(StatsArgs),
+    /// Tell the same as text for Prometheus, once (needs root)
+    Metrics(MetricsArgs),
     /// List the connections that the guards of this network namespace follow (needs root)
     #[command(after_help = help::CONNS_HELP)]
     Conns(ConnsArgs),
@@ -89,6 +91,10 @@ pub struct RunArgs {
     /// Stop after this time
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
+
+    /// Hand out metrics for Prometheus there, such as 127.0.0.1:9640, under /metrics
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
 
     #[command(flatten)]
     pub output: OutputArgs,
@@ -161,6 +167,14 @@ pub struct StatsArgs {
     /// One JSON object a reading
     #[arg(long)]
     pub json: bool,
+}
+
+/// Whose metrics are told.
+#[derive(Args, Debug)]
+pub struct MetricsArgs {
+    /// Interface whose guard is asked, if there are several
+    #[arg(long = "iface", value_name = "IF")]
+    pub interfaces: Vec<String>,
 }
 
 /// How it is told what is guarded.

@@ -10,7 +10,7 @@
 
 mod complaint;
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -47,6 +47,8 @@ pub struct File {
     pub interval: Option<Duration>,
     /// How `run` shows readings.
     pub output: Option<Output>,
+    /// Where `run` hands out metrics.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// How readings are shown, as the flag of the same name says.
@@ -139,7 +141,8 @@ mod tests {
         let file = parse(
             "iface = [\"eth0\", \"eth1\"]\nmode = \"native\"\nobserve = false\n\
              enforce = [\"flags-null\"]\nmax-conns = 4096\nlearn = \"90s\"\n\
-             ingress-only = true\ninterval = \"500ms\"\noutput = \"json\"\n",
+             ingress-only = true\ninterval = \"500ms\"\noutput = \"json\"\n\
+             metrics = \"127.0.0.1:9640\"\n",
         );
         let file = file.unwrap();
         assert_eq!(file.iface, ["eth0", "eth1"]);
@@ -152,6 +155,7 @@ mod tests {
         assert_eq!(file.ingress_only, Some(true));
         assert_eq!(file.interval, Some(Duration::from_millis(500)));
         assert_eq!(file.output, Some(Output::Json));
+        assert_eq!(file.metrics, "127.0.0.1:9640".parse().ok());
     }
 
     #[test]
@@ -173,6 +177,7 @@ mod tests {
             ("enforce = [\"flag\"]", ["1:11:", "groups: flags"]),
             ("\nlearn = \"soon\"", ["2:9:", "such as"]),
             ("interval = \"1ms\"", ["1:12:", "10ms"]),
+            ("metrics = \"here\"", ["1:11:", "socket address"]),
             ("mode = \"fast\"", ["1:8:", "generic"]),
             ("iface = \"eth0\"", ["1:9:", "sequence"]),
             (

@@ -34,7 +34,7 @@ mod reading;
 #[cfg(test)]
 mod specimen;
 mod tone;
-mod turnover;
+pub(crate) mod turnover;
 
 use std::{future::Future, io::IsTerminal as _, time::Duration};
 

@@ -3,14 +3,14 @@
 use tcpguard_common::{conn::state::State, counters::Events};
 
 /// A change of state, and how often it happened. `None` is no connection.
-pub(super) struct Transition {
-    pub(super) before: Option<State>,
-    pub(super) after: Option<State>,
-    pub(super) count: u64,
+pub(crate) struct Transition {
+    pub(crate) before: Option<State>,
+    pub(crate) after: Option<State>,
+    pub(crate) count: u64,
 }
 
 /// All changes that happened, in the order of a connection's life.
-pub(super) fn transitions(events: &Events) -> impl Iterator<Item = Transition> + '_ {
+pub(crate) fn transitions(events: &Events) -> impl Iterator<Item = Transition> + '_ {
     let states = || (0..).map(State::from_number);
     let rows = states().zip(&events.transitions);
     let all = rows.flat_map(move |(before, row)| {

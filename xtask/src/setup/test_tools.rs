@@ -12,7 +12,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 8] = [
+const TOOLS: [Tool; 9] = [
     Tool {
         program: "ip",
         package: "iproute2",
@@ -47,6 +47,11 @@ const TOOLS: [Tool; 8] = [
         program: "bpftool",
         package: "bpftool",
         why: "reads our maps with the eyes of libbpf",
+    },
+    Tool {
+        program: "promtool",
+        package: "prometheus",
+        why: "objects to metrics as Prometheus would",
     },
     Tool {
         program: "sysctl",
