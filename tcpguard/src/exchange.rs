@@ -30,7 +30,7 @@ pub(crate) fn pinned(pins: &Pins, names: &[String]) -> Result<Vec<Pinned>> {
         let is_of = |pin: &&Pin| found.interfaces.iter().any(|it| it.index == pin.index);
         let links: Vec<_> = pins.iter().filter(is_of).cloned().collect();
         if !links.is_empty() {
-            guards.push(Pinned { found, links });
+            join(&mut guards, Pinned { found, links });
         }
     }
     let is_on = |guard: &Pinned, name: &String| guard.found.names().contains(name);
@@ -47,6 +47,19 @@ pub(crate) fn pinned(pins: &Pins, names: &[String]) -> Result<Vec<Pinned>> {
          `tcpguard run` is changed by starting it anew"
     );
     Ok(guards)
+}
+
+/// Adds a guard; to another one if both are halves of an exchange that was killed.
+fn join(guards: &mut Vec<Pinned>, guard: Pinned) {
+    let table = guard.found.table().ok();
+    let is_half = |it: &&mut Pinned| table.is_some() && it.found.table().ok() == table;
+    match guards.iter_mut().find(is_half) {
+        Some(half) => {
+            half.found.interfaces.extend(guard.found.interfaces);
+            half.links.extend(guard.links);
+        }
+        None => guards.push(guard),
+    }
 }
 
 impl Pinned {
@@ -70,9 +83,13 @@ impl Pinned {
         };
         let mut ebpf = open(pins, &self.found, &config)?;
         guard::load(&mut ebpf)?;
+        let mut changed = "";
         for hook in [Hook::Egress, Hook::Ingress] {
             for pin in self.links.iter().filter(|pin| pin.hook == hook) {
-                replace(&mut ebpf, pin).with_context(|| format!("failed to change {pin}"))?;
+                replace(&mut ebpf, pin)
+                    .with_context(|| format!("failed to change {pin}{changed}"))?;
+                changed = ", after others were: what is changed works with what is not, and the same \
+                           command goes on";
             }
         }
         Ok(())

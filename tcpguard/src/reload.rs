@@ -78,7 +78,8 @@ fn change(names: &[String], file: &File, policy: Policy) -> Result<Changed> {
         egress: policy.observed(),
         ..before
     };
-    guard.exchange(&pins, &config).with_context(stays)?;
+    let changed = guard.exchange(&pins, &config);
+    changed.with_context(|| format!("cannot reload the guard on {}", names.join(", ")))?;
     let program = single(exchange::pinned(&pins, &names)?)?.found.program.id();
     let dropped = enforce::described(policy.drop);
     writeln!(io::stdout(), "reloaded {}: {dropped}", names.join(", "))?;

@@ -291,7 +291,10 @@ fn an_upgrade_that_is_killed_leaves_a_guard_at_work() {
     assert!(swapped > 0, "none came so far");
     done(namespace, &["upgrade"]);
     let handover = Path::new("/sys/fs/bpf/tcpguard/handover");
-    assert!(!fs::exists(handover).unwrap(), "maps stay pinned");
+    // Guards of other tests may be in the middle of theirs.
+    eventually("no map stays pinned", || {
+        (!fs::exists(handover).unwrap()).then_some(())
+    });
     for flow in flows {
         flow.finish().unwrap();
     }
