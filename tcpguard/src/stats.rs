@@ -34,15 +34,18 @@ pub fn stats(args: &StatsArgs) -> Result<ExitCode> {
         runtime::block_on(watch::watch(output, interval, args.duration, sample))?;
         return Ok(ExitCode::SUCCESS);
     }
+    let mut texts = Vec::new();
     for found in guards {
         let sample = Followed::new(found)?.sample()?;
-        let text = if args.json {
+        texts.push(if args.json {
             once::json(&sample)?
         } else {
             once::text(sample)
-        };
-        io::stdout().write_all(text.as_bytes())?;
+        });
     }
+    // Tables of several guards need a line between them, objects do not.
+    let separator = if args.json { "" } else { "\n" };
+    io::stdout().write_all(texts.join(separator).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
