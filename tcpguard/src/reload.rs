@@ -51,7 +51,10 @@ pub fn reload(args: &ReloadArgs) -> Result<ExitCode> {
     let is_kept = runtime::block_on(trial::is_confirmed(limit, make))?;
     match changed {
         Some(changed) if !is_kept => take_back(&changed),
-        _ => Ok(ExitCode::SUCCESS),
+        _ => {
+            let _ = writeln!(io::stderr(), "confirmed");
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -61,8 +64,8 @@ struct Changed {
     names: Vec<String>,
     /// What it was before.
     before: Config,
-    /// The ingress program that it has since.
-    program: u32,
+    /// The ingress program that it has since, as far as that is known.
+    program: Option<u32>,
 }
 
 /// Changes the policy of the guard on these interfaces, or of the only one, and says so.
@@ -80,9 +83,11 @@ fn change(names: &[String], file: &File, policy: Policy) -> Result<Changed> {
     };
     let changed = guard.exchange(&pins, &config);
     changed.with_context(|| format!("cannot reload the guard on {}", names.join(", ")))?;
-    let program = single(exchange::pinned(&pins, &names)?)?.found.program.id();
+    // From here on nothing fails: what is changed must be known to who may have to take it back.
+    let after = exchange::pinned(&pins, &names).and_then(single);
+    let program = after.ok().map(|guard| guard.found.program.id());
     let dropped = enforce::described(policy.drop);
-    writeln!(io::stdout(), "reloaded {}: {dropped}", names.join(", "))?;
+    let _ = writeln!(io::stdout(), "reloaded {}: {dropped}", names.join(", "));
     Ok(Changed {
         names,
         before,
@@ -95,7 +100,10 @@ fn take_back(changed: &Changed) -> Result<ExitCode> {
     let pins = Pins::open()?;
     let names = changed.names.join(", ");
     let guards = exchange::pinned(&pins, &changed.names).unwrap_or_default();
-    let is_ours = |guard: &&Pinned| guard.found.program.id() == changed.program;
+    let is_ours = |guard: &&Pinned| {
+        let program = guard.found.program.id();
+        changed.program.is_none_or(|ours| ours == program)
+    };
     let Some(guard) = guards.iter().find(is_ours) else {
         let _ = writeln!(
             io::stderr(),

@@ -2,11 +2,13 @@
 
 use std::{
     io::{self, Write as _},
+    os::fd::AsFd as _,
     process,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
+use rustix::{process::getpgrp, termios::tcgetpgrp};
 use tokio::{
     net::unix::pipe,
     signal::unix::{SignalKind, signal},
@@ -28,10 +30,10 @@ pub(crate) async fn is_confirmed(
     let mut no = Ending::new(Some(limit))?;
     let mut yes = signal(SignalKind::user_defined1()).context("failed to listen for SIGUSR1")?;
     change()?;
-    let mut terminal = pipe::OpenOptions::new()
+    let terminal = pipe::OpenOptions::new()
         .unchecked(true)
-        .open_receiver("/dev/tty")
-        .ok();
+        .open_receiver("/dev/tty");
+    let mut terminal = terminal.ok().filter(is_in_foreground);
     announce(limit, terminal.is_some());
     tokio::select! {
         biased;
@@ -51,6 +53,10 @@ fn announce(limit: Duration, has_terminal: bool) {
     );
 }
 
+fn is_in_foreground(terminal: &pipe::Receiver) -> bool {
+    tcgetpgrp(terminal.as_fd()).is_ok_and(|group| group == getpgrp())
+}
+
 /// Waits for a line; for ever where there is none to come.
 async fn is_entered(terminal: &mut Option<pipe::Receiver>) {
     let Some(terminal) = terminal else {
@@ -58,7 +64,8 @@ async fn is_entered(terminal: &mut Option<pipe::Receiver>) {
     };
     let mut typed = [0; 64];
     loop {
-        if terminal.readable().await.is_err() {
+        // Who reads from the background is stopped (SIGTTIN), and with it the time that runs.
+        if terminal.readable().await.is_err() || !is_in_foreground(terminal) {
             return std::future::pending().await;
         }
         match terminal.try_read(&mut typed) {
