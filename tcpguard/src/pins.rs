@@ -187,13 +187,18 @@ fn inode(process: &str, kind: &str) -> Result<u64> {
 }
 
 fn mount_bpffs() -> Result<()> {
-    let is_there = statfs(BPFFS).is_ok_and(|found| found.f_type == BPFFS_MAGIC);
-    if is_there {
+    let is_there = || statfs(BPFFS).is_ok_and(|found| found.f_type == BPFFS_MAGIC);
+    if is_there() {
         return Ok(());
     }
-    // Who may not look at the first process cannot tell, and then nothing is certain.
-    let host = inode("1", "mnt").ok();
-    if host.is_none_or(|host| inode("self", "mnt").ok() != Some(host)) {
+    // Two at once would mount one upon the other, and hide what is pinned in that.
+    let place = File::open(BPFFS).with_context(|| format!("failed to open {BPFFS}"))?;
+    let locked = flock(&place, FlockOperation::LockExclusive);
+    locked.with_context(|| format!("failed to lock {BPFFS}"))?;
+    if is_there() {
+        return Ok(());
+    }
+    if !is_host()? {
         bail!(
             "no bpffs on {BPFFS}, and one that is mounted here might end with this process: enter a \
              network namespace by `nsenter --net=/run/netns/NAME`, which keeps {BPFFS}, and not by \
@@ -203,6 +208,15 @@ fn mount_bpffs() -> Result<()> {
     let quiet = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("bpf", BPFFS, "bpf", quiet, Some(c"mode=0700"))
         .with_context(|| format!("failed to mount bpffs on {BPFFS}"))
+}
+
+/// Whether this process is in the mount namespace of the host. Where nothing is certain it is not.
+fn is_host() -> Result<bool> {
+    /// `MNT_NS_INIT_INO` in `linux/nsfs.h`: since Linux 6.18 the number is promised.
+    const INITIAL: u64 = 0xefff_fff8;
+    let own = inode("self", "mnt")?;
+    // Not everybody may look at the first process.
+    Ok(own == INITIAL || inode("1", "mnt").is_ok_and(|host| own == host))
 }
 
 /// The root, locked: the kernel lets go of it with the process. Who has it needs a second or so.
