@@ -47,6 +47,12 @@ pub fn time(ticks: u32) -> Duration {
     Duration::from_millis(u64::from(ticks) * 1000 / u64::from(SECOND))
 }
 
+/// What this thread has had of a CPU so far.
+#[must_use]
+pub fn spent() -> Duration {
+    duration(clock_gettime(ClockId::ThreadCPUTime))
+}
+
 fn duration(time: rustix::time::Timespec) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);

@@ -109,8 +109,9 @@ impl Census {
     pub fn tables(&mut self, map: impl FnOnce() -> Result<Flows>) -> Result<Tables> {
         let start = Instant::now();
         if self.due.is_at(start) {
+            let spent = clock::spent();
             self.counted = self.walk(&map()?);
-            self.due.after(start, start.elapsed());
+            self.due.after(start, clock::spent().saturating_sub(spent));
         }
         Ok(self.counted)
     }
@@ -137,8 +138,8 @@ impl Due {
         self.0.is_none_or(|due| now >= due)
     }
 
-    /// Sets the next one after a walk that took so long. By the clock on the wall, which a loaded
-    /// machine stretches: the busier it is, the less is counted.
+    /// Sets the next one after a walk that took so much of a CPU. Not by the clock on the wall, which a
+    /// loaded machine stretches: a small table would be counted seldom while others work.
     fn after(&mut self, start: Instant, took: Duration) {
         self.0 = start.checked_add(took.saturating_mul(REST + 1));
     }
