@@ -116,7 +116,7 @@ impl Found {
     /// A map of it.
     pub(crate) fn map(&self, name: &str) -> Result<&Map> {
         let map = self.maps.get(name);
-        map.with_context(|| format!("it has no map {name}"))
+        map.with_context(|| missing(name))
     }
 
     /// Its tables.
@@ -141,11 +141,7 @@ impl Found {
             drop: config.ingress.drop,
         };
         let census = Census::at_work(config.connections);
-        let take = |name: &str| {
-            self.maps
-                .remove(name)
-                .with_context(|| format!("it has no {name}"))
-        };
+        let take = |name: &str| self.maps.remove(name).with_context(|| missing(name));
         Reader::new(take, census, guarded)
     }
 
@@ -196,6 +192,10 @@ impl Found {
             abi::ABI_VERSION
         )
     }
+}
+
+fn missing(name: &str) -> String {
+    format!("it has no map {name}")
 }
 
 /// So long ago.

@@ -42,6 +42,23 @@ use xtask::lab::{
 
 const ILLEGAL: [TcpFlags; 2] = [TcpFlags::NULL, TcpFlags::FIN];
 
+fn illegal_scans() -> [Scan; 2] {
+    ILLEGAL.map(|flags| Scan {
+        flags,
+        ports: 1..=20,
+    })
+}
+
+/// Five of each.
+fn volley(scans: &[Scan]) -> Volley<'_> {
+    Volley {
+        scans,
+        paths: &[Path::Ipv4],
+        rounds: 5,
+        pace: Duration::from_millis(1),
+    }
+}
+
 fn tcpguard(namespace: &Namespace, args: &[&str]) -> Ended {
     Process::spawn(namespace.command(TCPGUARD).args(args)).end()
 }
@@ -93,15 +110,8 @@ fn what_is_attached_protects_until_it_is_detached_and_harms_no_connection() {
         server.write_all(b"yes").unwrap();
         client.read_exact(&mut [0; 3]).unwrap();
     };
-    let volley = Volley {
-        scans: &ILLEGAL.map(|flags| Scan {
-            flags,
-            ports: 1..=20,
-        }),
-        paths: &[Path::Ipv4],
-        rounds: 5,
-        pace: Duration::from_millis(1),
-    };
+    let scans = illegal_scans();
+    let volley = volley(&scans);
     let mut reached = 0;
     for _ in 0..3 {
         talk();
@@ -151,15 +161,8 @@ fn stats_and_run_read_what_is_attached_and_leave_it() {
     let server = &network.server;
     done(server, &["attach", "--iface", UPLINK]);
     let programs = attached(server, UPLINK);
-    let volley = Volley {
-        scans: &ILLEGAL.map(|flags| Scan {
-            flags,
-            ports: 1..=20,
-        }),
-        paths: &[Path::Ipv4],
-        rounds: 5,
-        pace: Duration::from_millis(1),
-    };
+    let scans = illegal_scans();
+    let volley = volley(&scans);
     attacker.send(&volley, &AtomicBool::new(false)).unwrap();
 
     let stats = || common::json(server.command(TCPGUARD).args(["stats", "--json"]));

@@ -11,7 +11,7 @@ mod server;
 use tcpguard_common::{
     abi::Hook,
     conn::state::State,
-    counters::Tally,
+    counters::{Counters, Tally},
     flags::TcpFlags,
     reason::Reason,
     verdict::{Bypass, Verdict, VerdictKind},
@@ -78,9 +78,10 @@ fn hooks(sample: &Sample) -> impl Iterator<Item = (&InterfaceSample, Hook)> {
     interfaces.flat_map(|interface| [Hook::Ingress, Hook::Egress].map(|hook| (interface, hook)))
 }
 
-fn tally(interface: &InterfaceSample, hook: Hook, verdict: Verdict) -> Tally {
+/// What `of` reads from the counters of a hook.
+fn tally(interface: &InterfaceSample, hook: Hook, of: impl Fn(&Counters) -> Tally) -> Tally {
     let counters = interface.counters.get(hook as usize);
-    counters.map_or_else(Tally::default, |counters| counters.tally(verdict))
+    counters.map_or_else(Tally::default, of)
 }
 
 fn frames(page: &mut Page, sample: &Sample) {
@@ -88,8 +89,7 @@ fn frames(page: &mut Page, sample: &Sample) {
         page.family(name, Kind::Counter, help);
         for (interface, hook) in hooks(sample) {
             for kind in VerdictKind::ALL {
-                let counters = interface.counters.get(hook as usize);
-                let total = counters.map_or_else(Tally::default, |it| it.total(kind));
+                let total = tally(interface, hook, |it| it.total(kind));
                 let labels = [
                     ("interface", &*interface.name),
                     ("hook", pins::name(hook)),
@@ -115,7 +115,7 @@ fn objections(page: &mut Page, sample: &Sample) {
                     ("hook", pins::name(hook)),
                     ("reason", reason.as_str()),
                 ];
-                let packets = tally(interface, hook, verdict(reason)).packets;
+                let packets = tally(interface, hook, |it| it.tally(verdict(reason))).packets;
                 page.sample(name, &labels, packets);
             }
         }
@@ -146,7 +146,7 @@ fn bypasses(page: &mut Page, sample: &Sample) {
                 ("hook", pins::name(hook)),
                 ("cause", cause.as_str()),
             ];
-            let packets = tally(interface, hook, Verdict::bypass(cause)).packets;
+            let packets = tally(interface, hook, |it| it.tally(Verdict::bypass(cause))).packets;
             page.sample(name, &labels, packets);
         }
     }
