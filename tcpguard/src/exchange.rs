@@ -1,18 +1,24 @@
 //! Other programs on the links and maps of a pinned guard.
 //!
 //! Both work on the same maps, and a link changes from one to the other between two frames, so no
-//! frame goes by unjudged and no connection is forgotten. Killed at any moment, it leaves hooks with
-//! the old program and hooks with the new one, which agree with each other; started again, it goes on.
+//! frame goes by unjudged and no connection is forgotten. If it fails on the way, the links that were
+//! changed have their former programs again. Killed at any moment, it leaves hooks with the old
+//! program and hooks with the new one, which agree with each other; started again, it goes on.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use aya::Ebpf;
+use aya::{
+    Ebpf,
+    programs::{ProgramInfo, SchedClassifier, Xdp},
+};
+use aya_obj::programs::XdpAttachType;
 use tcpguard_common::abi::{Config, Hook};
 
 use crate::{
     found::{self, Found},
-    guard,
+    guard, netlink,
     object::{self, KEPT, Log},
-    pins::{Pin, Pins},
+    pins::{self, Pin, Pins},
+    programs,
     sample::Egress,
 };
 
@@ -27,10 +33,11 @@ pub(crate) fn pinned(pins: &Pins, names: &[String]) -> Result<Vec<Pinned>> {
     let pins = pins.here()?;
     let mut guards = Vec::new();
     for found in found::guards()? {
-        let is_of = |pin: &&Pin| found.interfaces.iter().any(|it| it.index == pin.index);
-        let links: Vec<_> = pins.iter().filter(is_of).cloned().collect();
-        if !links.is_empty() {
-            join(&mut guards, Pinned { found, links });
+        let mut interfaces = found.interfaces.iter();
+        if interfaces.any(|it| pins::is_pinned(&pins, it.index)) {
+            let is_of = |pin: &&Pin| found.interfaces.iter().any(|it| it.index == pin.index);
+            let links = pins.iter().filter(is_of).cloned().collect();
+            guards.push(Pinned { found, links });
         }
     }
     let is_on = |guard: &Pinned, name: &String| guard.found.names().contains(name);
@@ -49,19 +56,6 @@ pub(crate) fn pinned(pins: &Pins, names: &[String]) -> Result<Vec<Pinned>> {
     Ok(guards)
 }
 
-/// Adds a guard; to another one if both are halves of an exchange that was killed.
-fn join(guards: &mut Vec<Pinned>, guard: Pinned) {
-    let table = guard.found.table().ok();
-    let is_half = |it: &&mut Pinned| table.is_some() && it.found.table().ok() == table;
-    match guards.iter_mut().find(is_half) {
-        Some(half) => {
-            half.found.interfaces.extend(guard.found.interfaces);
-            half.links.extend(guard.links);
-        }
-        None => guards.push(guard),
-    }
-}
-
 impl Pinned {
     /// What its programs were loaded with; fails with the way out if another version made them.
     pub(crate) fn config(&self) -> Result<Config> {
@@ -72,8 +66,8 @@ impl Pinned {
     }
 
     /// Puts the programs of this release on its links, loaded with `config`, which may differ from the
-    /// present one in what does not shape the maps.
-    pub(crate) fn exchange(&self, pins: &Pins, config: &Config) -> Result<()> {
+    /// present one in what does not shape the maps. If that fails, the guard is as it was.
+    pub(crate) fn exchange(&self, pins: &Pins, config: &Config) -> Result<Exchanged> {
         check_links(&self.found, config, &self.links)?;
         // Whether the tables have the shape that the new programs expect.
         self.found.flows()?;
@@ -83,17 +77,149 @@ impl Pinned {
         };
         let mut ebpf = open(pins, &self.found, &config)?;
         guard::load(&mut ebpf)?;
-        let mut changed = "";
+        let mut exchanged = Exchanged(Vec::new());
         for hook in [Hook::Egress, Hook::Ingress] {
+            let info = match hook {
+                Hook::Ingress => guard::ingress(&mut ebpf)?.info()?,
+                Hook::Egress => guard::egress(&mut ebpf)?.info()?,
+            };
             for pin in self.links.iter().filter(|pin| pin.hook == hook) {
-                replace(&mut ebpf, pin)
-                    .with_context(|| format!("failed to change {pin}{changed}"))?;
-                changed = ", after others were: what is changed works with what is not, and the same \
-                           command goes on";
+                let put = exchanged.put(pin, &info);
+                if let Err(error) = put.with_context(|| format!("failed to change {pin}")) {
+                    return Err(undone(exchanged, pins, error));
+                }
             }
+        }
+        Ok(exchanged)
+    }
+}
+
+/// Undoes half of an exchange; if even that fails, both failures are told.
+fn undone(half: Exchanged, pins: &Pins, error: anyhow::Error) -> anyhow::Error {
+    match half.take_back(pins) {
+        Ok(_) => error,
+        Err(stuck) => error.context(format!(
+            "{stuck:#}, so other links keep their new programs, which work with the old ones"
+        )),
+    }
+}
+
+/// Links whose programs were exchanged.
+#[must_use = "the former programs are gone when it is dropped"]
+pub(crate) struct Exchanged(Vec<Link>);
+
+/// What has become of an exchange that was taken back.
+#[derive(Debug, Default)]
+pub(crate) struct TakenBack {
+    /// Interfaces that are as they were before.
+    pub(crate) restored: Vec<String>,
+    /// Pins that somebody else has changed or removed meanwhile, or whose interface is gone.
+    pub(crate) left: Vec<Pin>,
+}
+
+/// A link whose program was exchanged.
+struct Link {
+    pin: Pin,
+    former: Program,
+    /// The kernel's number of its program since.
+    present: u32,
+}
+
+impl Exchanged {
+    fn put(&mut self, pin: &Pin, program: &ProgramInfo) -> Result<()> {
+        let former = at_work(pin)?.context("it holds no program")?.1;
+        let former = Program::hold(pin.hook, former)?;
+        Program::hold(pin.hook, info(program.id())?)?.put_on(pin)?;
+        self.0.push(Link {
+            pin: pin.clone(),
+            former,
+            present: program.id(),
+        });
+        Ok(())
+    }
+
+    /// Puts the former programs back on every link that still has what it was given here, the others
+    /// being somebody else's by now. One that fails keeps no other from it; the first failure is told.
+    pub(crate) fn take_back(self, _pins: &Pins) -> Result<TakenBack> {
+        let mut taken_back = TakenBack::default();
+        let mut failure = None;
+        // What judges comes last in an exchange, and so first here.
+        for mut link in self.0.into_iter().rev() {
+            match link.take_back() {
+                Ok(Some(name)) if taken_back.restored.contains(&name) => {}
+                Ok(Some(name)) => taken_back.restored.push(name),
+                Ok(None) => taken_back.left.push(link.pin),
+                Err(error) => {
+                    let place = format!("failed to put the former program back on {}", link.pin);
+                    failure.get_or_insert(error.context(place));
+                }
+            }
+        }
+        failure.map_or(Ok(taken_back), Err)
+    }
+}
+
+impl Link {
+    /// Returns the name of its interface, or nothing if the link is not as it was left here.
+    fn take_back(&mut self) -> Result<Option<String>> {
+        let is_ours = |program: &ProgramInfo| program.id() == self.present;
+        match at_work(&self.pin)? {
+            Some((name, program)) if is_ours(&program) => {
+                self.former.put_on(&self.pin)?;
+                Ok(Some(name))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A program, held by its descriptor, whoever has loaded it.
+enum Program {
+    Ingress(Xdp),
+    Egress(SchedClassifier),
+}
+
+impl Program {
+    fn hold(hook: Hook, info: ProgramInfo) -> Result<Self> {
+        let name = pins::name(hook).into();
+        let program = match hook {
+            Hook::Ingress => {
+                Xdp::from_program_info(info, name, XdpAttachType::Interface).map(Self::Ingress)
+            }
+            Hook::Egress => SchedClassifier::from_program_info(info, name).map(Self::Egress),
+        };
+        program.context("failed to open the program")
+    }
+
+    /// Changes the program of a link. The file keeps the link, when it is closed here.
+    fn put_on(&mut self, pin: &Pin) -> Result<()> {
+        let link = pin.link()?;
+        match self {
+            Self::Ingress(program) => program.attach_to_link(link.try_into()?).map(drop)?,
+            Self::Egress(program) => program.attach_to_link(link.try_into()?).map(drop)?,
         }
         Ok(())
     }
+}
+
+/// The interface of a link by name, and the program at its hook; nothing if either is gone.
+fn at_work(pin: &Pin) -> Result<Option<(String, ProgramInfo)>> {
+    let mut interfaces = netlink::interfaces()?.into_iter();
+    let Some(interface) = interfaces.find(|it| it.index == pin.index) else {
+        return Ok(None);
+    };
+    let program = match pin.hook {
+        Hook::Ingress => interface.xdp_programs.first().copied(),
+        Hook::Egress => found::observer(&interface)?.map(|program| program.id()),
+    };
+    let program = program.map(info).transpose()?;
+    Ok(program.map(|program| (interface.name, program)))
+}
+
+fn info(id: u32) -> Result<ProgramInfo> {
+    let mut loaded = programs::loaded()?.into_iter();
+    let found = loaded.find(|program| program.id() == id);
+    found.with_context(|| format!("the program {id} has gone"))
 }
 
 /// A filter of clsact is held by no link that could be changed between two frames.
@@ -126,18 +252,4 @@ fn open(pins: &Pins, found: &Found, config: &Config) -> Result<Ebpf> {
     }
     let ebpf = object::open_over(config, Log::Off, Some(handover.path));
     ebpf.context("failed to set up the kernel programs")
-}
-
-/// Changes the program of a link. The file keeps the link, when it is closed here.
-fn replace(ebpf: &mut Ebpf, pin: &Pin) -> Result<()> {
-    let link = pin.link()?;
-    match pin.hook {
-        Hook::Ingress => guard::ingress(ebpf)?
-            .attach_to_link(link.try_into()?)
-            .map(drop)?,
-        Hook::Egress => guard::egress(ebpf)?
-            .attach_to_link(link.try_into()?)
-            .map(drop)?,
-    }
-    Ok(())
 }

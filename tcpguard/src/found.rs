@@ -30,7 +30,7 @@ use crate::{
 
 /// A guard at work.
 pub(crate) struct Found {
-    /// Its ingress program.
+    /// Its ingress program; the newer one in the middle of an exchange.
     pub(crate) program: ProgramInfo,
     /// The interfaces that it is on, as they are listed.
     pub(crate) interfaces: Vec<Interface>,
@@ -39,6 +39,33 @@ pub(crate) struct Found {
 
 /// All guards of this network namespace, by their first interface.
 pub(crate) fn guards() -> Result<Vec<Found>> {
+    let mut guards = Vec::new();
+    for half in halves()? {
+        join(&mut guards, half);
+    }
+    guards.sort_by_key(Found::names);
+    Ok(guards)
+}
+
+/// Adds a guard; to another one if both work on the same table, as they do while the programs of a
+/// guard of several interfaces are exchanged, or ever since that was killed.
+fn join(guards: &mut Vec<Found>, guard: Found) {
+    let table = guard.table().ok();
+    let is_half = |it: &&mut Found| table.is_some() && it.table().ok() == table;
+    let Some(half) = guards.iter_mut().find(is_half) else {
+        guards.push(guard);
+        return;
+    };
+    half.interfaces.extend(guard.interfaces);
+    half.interfaces.sort_by_key(|it| it.index);
+    if half.program.id() < guard.program.id() {
+        half.program = guard.program;
+        half.maps = guard.maps;
+    }
+}
+
+/// The same, but a guard in the middle of an exchange is two: each with its own program.
+pub(crate) fn halves() -> Result<Vec<Found>> {
     // A program that is exchanged while it is looked at takes its constants with it.
     look().or_else(|_| look()).or_else(|_| look())
 }
@@ -69,7 +96,7 @@ fn look() -> Result<Vec<Found>> {
     Ok(guards)
 }
 
-/// The same, for a command that makes no sense without any; `command` is what it is called.
+/// All guards, for a command that makes no sense without any; `command` is what it is called.
 pub(crate) fn at_least_one(command: &str) -> Result<Vec<Found>> {
     let guards = guards()?;
     if guards.is_empty() {

@@ -54,11 +54,20 @@ pub(crate) struct Pin {
 }
 
 impl Pins {
-    /// Opens them, and mounts bpffs if it is not there.
+    /// Opens them, and mounts bpffs if it is not there. Who has them needs a second or so.
     pub(crate) fn open() -> Result<Self> {
+        Self::open_within(Some(Duration::from_secs(10)))
+    }
+
+    /// The same, however long another process has them.
+    pub(crate) fn open_at_last() -> Result<Self> {
+        Self::open_within(None)
+    }
+
+    fn open_within(patience: Option<Duration>) -> Result<Self> {
         mount_bpffs()?;
         create(Path::new(ROOT))?;
-        let lock = lock()?;
+        let lock = lock(patience)?;
         // What an upgrade has left that was killed.
         remove_handover();
         Ok(Self {
@@ -154,6 +163,13 @@ impl Pin {
     }
 }
 
+/// Whether the guard on an interface outlives its process: a pin of what only observes is what a killed
+/// `attach` has left.
+pub(crate) fn is_pinned(pins: &[Pin], index: u32) -> bool {
+    let mut pins = pins.iter();
+    pins.any(|pin| pin.index == index && pin.hook == Hook::Ingress)
+}
+
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.path.display().fmt(f)
@@ -219,18 +235,20 @@ fn is_host() -> Result<bool> {
     Ok(own == INITIAL || inode("1", "mnt").is_ok_and(|host| own == host))
 }
 
-/// The root, locked: the kernel lets go of it with the process. Who has it needs a second or so.
-fn lock() -> Result<File> {
-    const PATIENCE: Duration = Duration::from_secs(10);
+/// The root, locked: the kernel lets go of it with the process.
+fn lock(patience: Option<Duration>) -> Result<File> {
     const POLL: Duration = Duration::from_millis(20);
     let root = File::open(ROOT).with_context(|| format!("failed to open {ROOT}"))?;
     let start = Instant::now();
     loop {
         match flock(&root, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) if start.elapsed() < PATIENCE => thread::sleep(POLL),
+            Err(Errno::WOULDBLOCK) if patience.is_none_or(|it| start.elapsed() < it) => {
+                thread::sleep(POLL);
+            }
             Err(Errno::WOULDBLOCK) => bail!(
-                "another tcpguard has been attaching or detaching for {PATIENCE:?}: try again, or \
-                 find it by `fuser {ROOT}`"
+                "another tcpguard has been attaching or detaching for {:?}: try again, or find it \
+                 by `fuser {ROOT}`",
+                patience.unwrap_or_default()
             ),
             locked => {
                 locked.with_context(|| format!("failed to lock {ROOT}"))?;

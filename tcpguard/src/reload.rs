@@ -6,22 +6,26 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tcpguard_common::{abi::Config, conn::seen::Voice, policy::Policy};
+use tcpguard_common::{
+    abi::Config,
+    conn::seen::Voice,
+    policy::{Policy, ReasonSet},
+};
 
 use crate::{
     cli::{CheckConfigArgs, Mode, ReloadArgs},
     config::{self, File},
     enforce,
-    exchange::{self, Pinned},
+    exchange::{self, Exchanged, Pinned},
     found,
     pins::Pins,
     preflight, runtime,
     sample::Ingress,
-    trial,
+    trial::{self, Trial},
 };
 
-/// A change was taken back.
-const TAKEN_BACK: u8 = 1;
+/// A change was not confirmed.
+const UNCONFIRMED: u8 = 1;
 
 /// Gives the guard that `tcpguard attach` has attached another policy.
 pub fn reload(args: &ReloadArgs) -> Result<ExitCode> {
@@ -43,37 +47,29 @@ pub fn reload(args: &ReloadArgs) -> Result<ExitCode> {
         change(&names, &file, policy)?;
         return Ok(ExitCode::SUCCESS);
     };
-    let mut changed = None;
-    let make = || {
-        changed = Some(change(&names, &file, policy)?);
-        Ok(())
-    };
-    let is_kept = runtime::block_on(trial::is_confirmed(limit, make))?;
-    match changed {
-        Some(changed) if !is_kept => take_back(&changed),
-        _ => {
+    let make = || change(&names, &file, policy);
+    match runtime::block_on(trial::run(limit, make))? {
+        Trial::Kept => {
             let _ = writeln!(io::stderr(), "confirmed");
             Ok(ExitCode::SUCCESS)
         }
+        Trial::Refused(changed) => take_back(changed),
     }
 }
 
 /// What a reload has changed.
 struct Changed {
-    /// The interfaces of the guard.
-    names: Vec<String>,
-    /// What it was before.
-    before: Config,
-    /// The ingress program that it has since, as far as that is known.
-    program: Option<u32>,
+    /// What was dropped before.
+    before: ReasonSet,
+    exchanged: Exchanged,
 }
 
 /// Changes the policy of the guard on these interfaces, or of the only one, and says so.
 fn change(names: &[String], file: &File, policy: Policy) -> Result<Changed> {
     let pins = Pins::open()?;
     let guard = single(exchange::pinned(&pins, names)?)?;
-    let names = guard.found.names();
-    let stays = || format!("the guard on {} stays as it is", names.join(", "));
+    let names = guard.found.names().join(", ");
+    let stays = || format!("the guard on {names} stays as it is");
     let before = guard.config().with_context(stays)?;
     check_fixed(&guard, &before, file).with_context(stays)?;
     let config = Config {
@@ -81,45 +77,37 @@ fn change(names: &[String], file: &File, policy: Policy) -> Result<Changed> {
         egress: policy.observed(),
         ..before
     };
-    let changed = guard.exchange(&pins, &config);
-    changed.with_context(|| format!("cannot reload the guard on {}", names.join(", ")))?;
+    let exchanged = guard.exchange(&pins, &config);
+    let exchanged = exchanged.with_context(|| format!("cannot reload the guard on {names}"))?;
     // From here on nothing fails: what is changed must be known to who may have to take it back.
-    let after = exchange::pinned(&pins, &names).and_then(single);
-    let program = after.ok().map(|guard| guard.found.program.id());
     let dropped = enforce::described(policy.drop);
-    let _ = writeln!(io::stdout(), "reloaded {}: {dropped}", names.join(", "));
+    let _ = writeln!(io::stdout(), "reloaded {names}: {dropped}");
     Ok(Changed {
-        names,
-        before,
-        program,
+        before: before.ingress.drop,
+        exchanged,
     })
 }
 
-/// Makes the guard what it was before, unless somebody else has changed it since.
-fn take_back(changed: &Changed) -> Result<ExitCode> {
-    let pins = Pins::open()?;
-    let names = changed.names.join(", ");
-    let guards = exchange::pinned(&pins, &changed.names).unwrap_or_default();
-    let is_ours = |guard: &&Pinned| {
-        let program = guard.found.program.id();
-        changed.program.is_none_or(|ours| ours == program)
-    };
-    let Some(guard) = guards.iter().find(is_ours) else {
-        let _ = writeln!(
-            io::stderr(),
-            "not confirmed, but the guard on {names} was changed or taken off meanwhile: left alone"
-        );
-        return Ok(ExitCode::from(TAKEN_BACK));
-    };
-    let taken_back = guard.exchange(&pins, &changed.before);
-    taken_back.with_context(|| format!("failed to take back the change on {names}"))?;
-    let dropped = enforce::described(changed.before.ingress.drop);
+/// Makes the guard what it was before, but for what somebody else has changed since.
+fn take_back(changed: Changed) -> Result<ExitCode> {
+    // Nobody may be there to try again.
+    let pins = Pins::open_at_last()?;
+    let taken_back = changed.exchanged.take_back(&pins);
+    let taken_back = taken_back.context("not confirmed, but not all could be taken back")?;
     // The terminal may be gone.
-    let _ = writeln!(
-        io::stderr(),
-        "not confirmed, so {names} is as before: {dropped}"
-    );
-    Ok(ExitCode::from(TAKEN_BACK))
+    let mut stderr = io::stderr();
+    if !taken_back.restored.is_empty() {
+        let names = taken_back.restored.join(", ");
+        let dropped = enforce::described(changed.before);
+        let _ = writeln!(stderr, "not confirmed, so {names} is as before: {dropped}");
+    }
+    for pin in &taken_back.left {
+        let _ = writeln!(
+            stderr,
+            "not confirmed, but {pin} was changed or taken off meanwhile: left alone"
+        );
+    }
+    Ok(ExitCode::from(UNCONFIRMED))
 }
 
 /// Says what a file comes to.

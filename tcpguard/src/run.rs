@@ -98,7 +98,7 @@ fn attached_before(names: &[String]) -> Result<Option<Found>> {
     }
     let is_pinned = |found: &Found| {
         let mut interfaces = found.interfaces.iter();
-        interfaces.all(|interface| pins.iter().any(|pin| pin.index == interface.index))
+        interfaces.all(|interface| pins::is_pinned(&pins, interface.index))
     };
     let is_on_all = |found: &Found| names.iter().all(|name| found.names().contains(name));
     let mut guards = found::guards()?;

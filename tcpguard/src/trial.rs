@@ -8,39 +8,95 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rustix::{process::getpgrp, termios::tcgetpgrp};
+use rustix::{
+    process::getpgrp,
+    termios::{QueueSelector, tcflush, tcgetpgrp},
+};
 use tokio::{
     net::unix::pipe,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
 };
 
 use crate::watch::ending::Ending;
 
+/// How a change on trial has ended.
+pub(crate) enum Trial<T> {
+    /// It was confirmed.
+    Kept,
+    /// It was not: this is to be taken back.
+    Refused(T),
+}
+
 /// Makes a change, and waits whether it is confirmed within `limit`: by Enter on the terminal, or by
-/// SIGUSR1. A signal that would end this process, as when the terminal is gone, is a no.
+/// SIGUSR1. A signal that would end this process, as when the terminal is gone, is a no; SIGTSTP, with
+/// which the time would stop as well, is nothing.
 ///
 /// # Errors
 ///
 /// If the change fails.
-pub(crate) async fn is_confirmed(
+pub(crate) async fn run<T>(
     limit: Duration,
-    change: impl FnOnce() -> Result<()>,
-) -> Result<bool> {
+    change: impl FnOnce() -> Result<T>,
+) -> Result<Trial<T>> {
     // Before the change: what it cuts may be the session that it was asked for in.
-    let mut no = Ending::new(Some(limit))?;
-    let mut yes = signal(SignalKind::user_defined1()).context("failed to listen for SIGUSR1")?;
-    change()?;
-    let terminal = pipe::OpenOptions::new()
-        .unchecked(true)
-        .open_receiver("/dev/tty");
-    let mut terminal = terminal.ok().filter(is_in_foreground);
+    let mut no = No::new()?;
+    let mut yes = listen(SignalKind::user_defined1())?;
+    let _stop = listen(SignalKind::from_raw(libc::SIGTSTP))?;
+    let changed = change()?;
+    let mut terminal = terminal();
     announce(limit, terminal.is_some());
     tokio::select! {
         biased;
-        _ = yes.recv() => Ok(true),
-        () = is_entered(&mut terminal) => Ok(true),
-        _ = no.comes() => Ok(false),
+        _ = yes.recv() => Ok(Trial::Kept),
+        () = is_entered(&mut terminal) => Ok(Trial::Kept),
+        () = no.comes() => Ok(Trial::Refused(changed)),
+        () = sleep(limit) => Ok(Trial::Refused(changed)),
     }
+}
+
+/// Signals that end a process, but for the one that is a yes.
+struct No {
+    ending: Ending,
+    others: [Signal; 3],
+}
+
+impl No {
+    fn new() -> Result<Self> {
+        let [quit, alarm, user] = [
+            SignalKind::quit(),
+            SignalKind::alarm(),
+            SignalKind::user_defined2(),
+        ];
+        Ok(Self {
+            ending: Ending::new(None)?,
+            others: [listen(quit)?, listen(alarm)?, listen(user)?],
+        })
+    }
+
+    async fn comes(&mut self) {
+        let [quit, alarm, user] = &mut self.others;
+        tokio::select! {
+            _ = self.ending.comes() => {}
+            _ = quit.recv() => {}
+            _ = alarm.recv() => {}
+            _ = user.recv() => {}
+        }
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal> {
+    signal(kind).with_context(|| format!("failed to listen for signal {}", kind.as_raw_value()))
+}
+
+/// The terminal, if this process is what it talks to. What was typed before now answers nothing.
+fn terminal() -> Option<pipe::Receiver> {
+    let terminal = pipe::OpenOptions::new()
+        .unchecked(true)
+        .open_receiver("/dev/tty");
+    let terminal = terminal.ok().filter(is_in_foreground)?;
+    let _ = tcflush(terminal.as_fd(), QueueSelector::IFlush);
+    Some(terminal)
 }
 
 fn announce(limit: Duration, has_terminal: bool) {

@@ -5,8 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result};
-use tcpguard_common::abi::Config;
+use anyhow::Result;
 
 use crate::{
     cli::UpgradeArgs,
@@ -22,24 +21,37 @@ pub fn upgrade(args: &UpgradeArgs) -> Result<ExitCode> {
     preflight::check()?;
     preflight::check_reader()?;
     let pins = Pins::open()?;
+    let mut failures = Vec::new();
+    // One that is refused keeps no other from it, and neither does a reader who leaves.
     for guard in exchange::pinned(&pins, &args.interfaces)? {
         let names = guard.found.names().join(", ");
-        let before = swap(&pins, &guard);
-        let before = before.with_context(|| format!("cannot upgrade the guard on {names}"))?;
-        writeln!(
-            io::stdout(),
-            "upgraded {names}: release {} to {}; {} connections go on",
-            release(&before),
-            env!("CARGO_PKG_VERSION"),
-            number::grouped(guard.found.flows()?.connections().len() as u64),
-        )?;
+        match swap(&pins, &guard) {
+            Ok(told) => {
+                let _ = writeln!(io::stdout(), "upgraded {names}: {told}");
+            }
+            Err(error) => {
+                failures.push(error.context(format!("cannot upgrade the guard on {names}")));
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    let Some(last) = failures.pop() else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    for failure in failures {
+        let _ = writeln!(io::stderr(), "error: {failure:#}");
+    }
+    Err(last)
 }
 
-/// Returns what the old programs were made with, as are the new ones.
-fn swap(pins: &Pins, guard: &Pinned) -> Result<Config> {
+/// Returns what has become of it.
+fn swap(pins: &Pins, guard: &Pinned) -> Result<String> {
     let config = guard.config()?;
-    guard.exchange(pins, &config)?;
-    Ok(config)
+    let connections = guard.found.flows()?.connections().len();
+    let _former = guard.exchange(pins, &config)?;
+    Ok(format!(
+        "release {} to {}; {} connections go on",
+        release(&config),
+        env!("CARGO_PKG_VERSION"),
+        number::grouped(connections as u64),
+    ))
 }

@@ -1,18 +1,12 @@
 //! Protection that outlives its process: `attach` and `detach`, and what a kill leaves between them.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test relies on fails it by panicking"
-)]
-
 mod common;
 
 use std::{
     fs::{self, DirBuilder},
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
-    path::PathBuf,
+    os::unix::fs::DirBuilderExt as _,
     process::Command,
     sync::atomic::AtomicBool,
     thread,
@@ -23,7 +17,10 @@ use aya::{
     EbpfLoader,
     programs::{Xdp, XdpMode, links::FdLink},
 };
-use common::{ERROR, Ended, Process, TCPGUARD, assert_clean, attached, cable, eventually, ours};
+use common::{
+    ERROR, Process, TCPGUARD, assert_clean, attached, cable, done, eventually, ours, pins,
+    tcpguard, two_cables,
+};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tcpguard_common::{
@@ -59,28 +56,11 @@ fn volley(scans: &[Scan]) -> Volley<'_> {
     }
 }
 
-fn tcpguard(namespace: &Namespace, args: &[&str]) -> Ended {
-    Process::spawn(namespace.command(TCPGUARD).args(args)).end()
-}
-
-#[track_caller]
-fn done(namespace: &Namespace, args: &[&str]) -> Ended {
-    let ended = tcpguard(namespace, args);
-    assert!(ended.status.success(), "{args:?}: {ended:?}");
-    ended
-}
-
 #[track_caller]
 fn refused(namespace: &Namespace, args: &[&str]) -> String {
     let ended = tcpguard(namespace, args);
     assert_eq!(ended.status.code(), ERROR, "{args:?}: {ended:?}");
     ended.stderr
-}
-
-/// Where the pins of a namespace are.
-fn pins(namespace: &Namespace) -> PathBuf {
-    let inode = namespace.within(|| fs::metadata("/proc/thread-self/ns/net").unwrap().ino());
-    PathBuf::from(format!("/sys/fs/bpf/tcpguard/{}", inode.unwrap()))
 }
 
 /// The kernel takes a program off a moment after its last file has gone.
@@ -357,13 +337,7 @@ fn detach_says_what_it_cannot_take_off_and_why() {
 
 #[test]
 fn if_one_of_two_interfaces_is_taken_neither_stays_attached() {
-    let (server, street) = cable();
-    veth(
-        (&server, "other"),
-        (&street, "east"),
-        VethOptions::default(),
-    )
-    .unwrap();
+    let (server, _street) = two_cables();
     done(&server, &["attach", "--iface", "other"]);
     let both = ["attach", "--iface", "guarded", "--iface", "other"];
     refused(&server, &both);

@@ -10,9 +10,16 @@ use std::{
     time::Duration,
 };
 
+use aya::programs::{
+    Xdp,
+    links::{FdLink, PinnedLink},
+    loaded_programs,
+};
+use aya_obj::programs::XdpAttachType;
 use common::{
-    ERROR, Ended, Process, TCPGUARD, attached, cable, eventually,
+    ERROR, Process, TCPGUARD, attached, cable, done, eventually, pins,
     place::{PORT, assert_harmless, assert_in_state, brief, pairs},
+    tcpguard, two_cables,
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -31,17 +38,6 @@ use xtask::lab::{
 const EXCHANGES: usize = 6;
 /// Between two of them, in each direction of each connection.
 const STRIDE: u64 = 1 << 20;
-
-fn tcpguard(namespace: &Namespace, args: &[&str]) -> Ended {
-    Process::spawn(namespace.command(TCPGUARD).args(args)).end()
-}
-
-#[track_caller]
-fn done(namespace: &Namespace, args: &[&str]) -> String {
-    let ended = tcpguard(namespace, args);
-    assert!(ended.status.success(), "{args:?}: {ended:?}");
-    ended.stdout
-}
 
 fn reading(namespace: &Namespace) -> Value {
     common::json(namespace.command(TCPGUARD).args(["stats", "--json"]))
@@ -62,9 +58,9 @@ fn attach(site: &Site) -> (&Namespace, &[&'static str]) {
 fn exchange(namespace: &Namespace, round: usize) -> String {
     const ALL: &str = "flags,handshake,state,window";
     if round.is_multiple_of(2) {
-        done(namespace, &["upgrade"])
+        done(namespace, &["upgrade"]).stdout
     } else {
-        done(namespace, &["reload", "--enforce", ALL])
+        done(namespace, &["reload", "--enforce", ALL]).stdout
     }
 }
 
@@ -183,14 +179,18 @@ fn a_reload_changes_what_is_dropped_and_a_bad_file_changes_nothing() {
     };
 
     write("iface = [\"uplink\"]\nmax-conns = 4096\n");
-    assert!(done(server, &["check-config", file]).contains("guards uplink; drops all"));
+    assert!(
+        done(server, &["check-config", file])
+            .stdout
+            .contains("guards uplink; drops all")
+    );
     done(server, &["attach", "--config", file]);
     assert_guarded(true);
     write("observe = true\n");
-    let told = done(server, &["reload", "--config", file]);
+    let told = done(server, &["reload", "--config", file]).stdout;
     assert_eq!(told, "reloaded uplink: drops nothing (--observe)\n");
     assert_guarded(false);
-    let told = done(server, &["reload", "--config", file, "--enforce", "flags"]);
+    let told = done(server, &["reload", "--config", file, "--enforce", "flags"]).stdout;
     assert_eq!(told, "reloaded uplink: drops flags\n");
     assert_guarded(true);
 
@@ -233,23 +233,23 @@ fn a_change_on_trial_is_kept_only_if_it_is_confirmed() {
         &["attach", "--iface", "guarded", "--max-conns", "4096"],
     );
     let mode = || reading(&server)["mode"].as_str().unwrap().to_owned();
-    let trial = |limit| {
-        let args = ["reload", "--observe", "--confirm", limit];
-        let trial = Process::spawn(server.command(TCPGUARD).args(args));
-        eventually("it is changed", || (mode() == "observe").then_some(()));
-        trial
-    };
+    let former = programs(&server, &["guarded"]);
+    let trial = |limit| trial(&server, limit);
     let assert_taken_back = |trial: Process| {
-        let ended = trial.end();
-        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-        assert!(ended.stderr.contains("as before"), "{ended:?}");
+        assert_taken_back(trial);
         assert_eq!(mode(), "enforce");
+        // Not others that do the same: the release is as before, too.
+        assert_eq!(programs(&server, &["guarded"]), former);
     };
-    assert_taken_back(trial("1s"));
-    // The session is cut.
-    let cut = trial("10m");
-    cut.signal(Signal::SIGHUP);
-    assert_taken_back(cut);
+    let stopped = trial("3s");
+    stopped.signal(Signal::SIGTSTP);
+    assert_taken_back(stopped);
+    // The session is cut; a signal that others take for a wish to reload.
+    for no in [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR2] {
+        let cut = trial("20s");
+        cut.signal(no);
+        assert_taken_back(cut);
+    }
 
     let overtaken = trial("10m");
     done(&server, &["reload", "--enforce", "flags"]);
@@ -266,9 +266,91 @@ fn a_change_on_trial_is_kept_only_if_it_is_confirmed() {
     done(&server, &["detach"]);
 }
 
+/// A reload that is not confirmed yet.
+fn trial(namespace: &Namespace, limit: &str) -> Process {
+    let args = ["reload", "--observe", "--confirm", limit];
+    let trial = Process::spawn(namespace.command(TCPGUARD).args(args));
+    trial.wait_for("on trial");
+    assert_eq!(reading(namespace)["mode"], "observe");
+    trial
+}
+
+#[track_caller]
+fn assert_taken_back(trial: Process) {
+    let ended = trial.end();
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("as before"), "{ended:?}");
+}
+
+/// A guard of two interfaces.
+fn attach_to_both() -> (Namespace, Namespace) {
+    let (server, street) = two_cables();
+    let both = ["attach", "--iface", "guarded", "--iface", "other"];
+    done(&server, &both);
+    (server, street)
+}
+
+#[test]
+fn a_change_is_taken_back_where_it_can_be() {
+    let (server, _street) = attach_to_both();
+    let former = programs(&server, &["guarded"]);
+    let cut = trial(&server, "20s");
+    server.configure("link delete other").unwrap();
+    cut.signal(Signal::SIGTERM);
+    assert_taken_back(cut);
+    assert_eq!(programs(&server, &["guarded"]), former);
+    assert_eq!(reading(&server)["mode"], "enforce");
+    done(&server, &["detach"]);
+}
+
+#[test]
+fn what_a_killed_exchange_leaves_is_one_guard() {
+    let (server, _street) = attach_to_both();
+    let former = programs(&server, &["guarded"])[0];
+    let mut loaded = loaded_programs().map(Result::unwrap);
+    let former = loaded.find(|it| u64::from(it.id()) == former).unwrap();
+    let attach_type = XdpAttachType::Interface;
+    let mut former = Xdp::from_program_info(former, "former".into(), attach_type).unwrap();
+    done(&server, &["upgrade"]);
+    let mut pinned = fs::read_dir(pins(&server))
+        .unwrap()
+        .map(|it| it.unwrap().path());
+    let is_ingress = |it: &PathBuf| it.to_string_lossy().ends_with("-ingress");
+    let ingress = pinned.find(is_ingress).unwrap();
+    let link: FdLink = PinnedLink::from_pin(ingress).unwrap().into();
+    former.attach_to_link(link.try_into().unwrap()).unwrap();
+    let both = programs(&server, &["guarded", "other"]);
+    assert_eq!(both.len(), 4);
+    assert_ne!(both[0], both[2], "both have the same program");
+
+    let interfaces = reading(&server)["interfaces"].clone();
+    assert_eq!(interfaces.as_array().unwrap().len(), 2, "{interfaces}");
+    assert!(
+        done(&server, &["metrics"])
+            .stdout
+            .contains("interface=\"other\"")
+    );
+    // Each with the program that it really has.
+    let status = common::json(server.command(TCPGUARD).args(["status", "--json"]));
+    let guards = status["guards"].as_array().unwrap();
+    let judges: Vec<_> = guards.iter().map(|it| &it["ingress"]["program"]).collect();
+    assert_eq!(judges.len(), 2, "{status}");
+    for judge in judges {
+        let judge = judge.as_u64().unwrap();
+        assert!(both.contains(&judge), "{status}");
+    }
+    let watching = ["run", "--iface", "guarded", "--json", "--duration", "100ms"];
+    done(&server, &watching);
+
+    assert_eq!(done(&server, &["upgrade"]).stdout.lines().count(), 1);
+    let both = programs(&server, &["guarded", "other"]);
+    assert_eq!(both[0], both[2], "they are not joined");
+    done(&server, &["detach"]);
+}
+
 #[test]
 fn an_upgrade_that_is_killed_leaves_a_guard_at_work() {
-    const STEP: Duration = Duration::from_millis(60);
+    const STEP: Duration = Duration::from_millis(120);
     let site = Site::new(Guarded::Server).unwrap();
     let (namespace, interfaces) = attach(&site);
     let pairs = pairs(&site, PORT);

@@ -29,17 +29,18 @@ Examples:
 pub(super) const RELOAD_HELP: &str = "\
 Counters and connections stay: each hook changes from one policy to the other between two frames. If
 anything is wrong with the file, or it says what only another guard could be (iface, mode, max-conns,
-ingress-only), nothing changes. learn, interval and output are for the start, and passed over.
+ingress-only), nothing changes. learn, interval, output and metrics are for the start, and passed over.
 
-With --confirm the command waits, and what it has changed is as before unless Enter is pressed, or
-SIGUSR1 sent to it, in time: what cuts off its own operator heals by itself.
+With --confirm the command waits, and what it has changed has its former programs again unless Enter is
+pressed, or SIGUSR1 sent to it, in time: what cuts off its own operator heals by itself. Signals that
+would end it take the change back as well, but for SIGKILL, which cannot be caught.
 
 Examples:
   tcpguard reload --config /etc/tcpguard.toml
   tcpguard reload --config /etc/tcpguard.toml --confirm 60s
   tcpguard reload --iface eth0 --observe     stop dropping, go on counting
 
-Exit status: 0 changed, 1 changed and taken back, 2 error.";
+Exit status: 0 changed, 1 not confirmed (taken back, or left to who changed it since), 2 error.";
 
 pub(super) const UPGRADE_HELP: &str = "\
 Configuration, counters and connections stay as they are: the new programs work on the old maps, and

@@ -90,10 +90,12 @@ impl Status {
         let pins = pins::listed()?;
         let mut guards = Vec::new();
         let mut alive = Vec::new();
-        for found in found::guards()? {
+        for found in found::halves()? {
             for interface in &found.interfaces {
-                let is_pinned = pins.iter().any(|pin| pin.index == interface.index);
-                alive.push(interface.index);
+                let is_pinned = pins::is_pinned(&pins, interface.index);
+                if is_pinned {
+                    alive.push(interface.index);
+                }
                 guards.push(guarded(&found, interface, is_pinned));
             }
         }

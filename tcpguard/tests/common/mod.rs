@@ -11,6 +11,7 @@ pub(crate) mod place;
 use std::{
     env, fs,
     io::{BufRead as _, BufReader, Read},
+    os::unix::fs::MetadataExt as _,
     path::PathBuf,
     process::{self, Child, Command, ExitStatus, Stdio},
     sync::{
@@ -236,10 +237,37 @@ pub(crate) fn xdp_program(namespace: &Namespace, interface: &str) -> Option<u64>
     shown[0]["xdp"]["prog"]["id"].as_u64()
 }
 
+/// Runs the program to its end.
+pub(crate) fn tcpguard(namespace: &Namespace, args: &[&str]) -> Ended {
+    Process::spawn(namespace.command(TCPGUARD).args(args)).end()
+}
+
+/// The same, if it succeeds.
+#[track_caller]
+pub(crate) fn done(namespace: &Namespace, args: &[&str]) -> Ended {
+    let ended = tcpguard(namespace, args);
+    assert!(ended.status.success(), "{args:?}: {ended:?}");
+    ended
+}
+
+/// Where the pins of a namespace are.
+pub(crate) fn pins(namespace: &Namespace) -> PathBuf {
+    let inode = namespace.within(|| fs::metadata("/proc/thread-self/ns/net").unwrap().ino());
+    PathBuf::from(format!("/sys/fs/bpf/tcpguard/{}", inode.unwrap()))
+}
+
 /// A namespace with the interface `guarded`, and its far end `street` in another one.
 pub(crate) fn cable() -> (Namespace, Namespace) {
     let (server, street) = (ours("server"), ours("street"));
     let ends = ((&server, "guarded"), (&street, "street"));
+    veth(ends.0, ends.1, VethOptions::default()).unwrap();
+    (server, street)
+}
+
+/// The same with a second one between them, which ends in an interface `other`.
+pub(crate) fn two_cables() -> (Namespace, Namespace) {
+    let (server, street) = cable();
+    let ends = ((&server, "other"), (&street, "east"));
     veth(ends.0, ends.1, VethOptions::default()).unwrap();
     (server, street)
 }
