@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Raised with every change to a type or a name in this file or to a type that it uses.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// The XDP program.
 pub const INGRESS_PROGRAM: &str = "tcpguard_ingress";
@@ -25,7 +25,7 @@ pub const EGRESS_PROGRAM: &str = "tcpguard_egress";
 pub const CONFIG: &str = "CONFIG";
 /// The map in which they lie, and nothing else: a section of the object, whose name tells who reads it
 /// whether what follows is [`ABI_VERSION`]'s. aya takes what begins with `.rodata` for constants.
-pub const CONFIG_MAP: &str = ".rodata.abi4";
+pub const CONFIG_MAP: &str = ".rodata.abi5";
 /// What the names of that map begin with, whatever the version.
 pub const CONFIG_MAPS: &str = ".rodata.abi";
 /// Per-CPU array of [`Counters`], by [`counter_index`].
@@ -42,6 +42,10 @@ pub const FULLNESS: &str = "FULLNESS";
 pub const FLOWS4: &str = "FLOWS4";
 /// Array of [`crate::table::Set`] of IPv6 connections.
 pub const FLOWS6: &str = "FLOWS6";
+
+/// Array of [`crate::ports::PortSet`] by the interfaces' slots in [`Config::interfaces`]: to which ports a
+/// SYN that arrives there may open a connection, if [`Interface::inbound`] says so.
+pub const PORTS: &str = "PORTS";
 
 /// Interfaces that one guard can hold.
 pub const MAX_INTERFACES: usize = 32;
@@ -72,7 +76,9 @@ pub struct Interface {
     /// The kernel's number of it; 0 ends the list.
     pub index: u32,
     /// Whether its frames begin with the IP header, 0 or 1.
-    pub raw_ip: u32,
+    pub raw_ip: u16,
+    /// Whether what arrives may open connections to the ports in [`PORTS`] only, 0 or 1.
+    pub inbound: u16,
 }
 
 impl Interface {
@@ -131,6 +137,10 @@ pub struct Config {
     pub sets: [u32; 2],
     /// What [`Ticks::from_jiffies`] multiplies with.
     pub per_jiffy: u64,
+    /// Whether [`Interface::inbound`] is set of any, 0 or 1.
+    pub inbound: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Of the flow tables' hash.
     pub seed: Seed,
     /// The release that made the programs, as text, with zeros behind it.
@@ -154,12 +164,15 @@ impl Config {
         connections: 0,
         sets: [1, 1],
         per_jiffy: Ticks::per_jiffy(250),
+        inbound: 0,
+        reserved: 0,
         // Known to everybody, but none of zeros, with which all connections would be one to the hash.
         seed: Seed::known(0),
         release: release(),
         interfaces: [Interface {
             index: 0,
             raw_ip: 0,
+            inbound: 0,
         }; MAX_INTERFACES],
     };
 }
@@ -313,10 +326,10 @@ impl Adjudication {
 
 const _: () = assert!(Verdict::CELLS < 256);
 const _: () = assert!(size_of::<Policy>() == 16);
-const _: () = assert!(size_of::<Config>() == 168 + 8 * MAX_INTERFACES);
+const _: () = assert!(size_of::<Config>() == 176 + 8 * MAX_INTERFACES);
 const _: () = assert!(core::mem::offset_of!(Config, transcript) == 32);
 const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 72);
-const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 168);
+const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 176);
 const _: () = assert!(size_of::<Adjudication>() == 24);
 const _: () = assert!(size_of::<Events>() == 8 * 103);
 const _: () = assert!(size_of::<Question4>() == 40);

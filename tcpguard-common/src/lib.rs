@@ -36,6 +36,7 @@ pub mod seq;
 pub mod parse;
 
 pub mod policy;
+pub mod ports;
 pub mod reason;
 pub mod verdict;
 

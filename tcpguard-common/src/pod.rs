@@ -10,6 +10,7 @@ use crate::{
     abi::{Adjudication, Config},
     counters::{Counters, Events},
     flow::{FlowKey4, FlowKey6},
+    ports::PortSet,
     table::Set,
 };
 
@@ -21,6 +22,8 @@ unsafe impl Pod for Counters {}
 unsafe impl Pod for Adjudication {}
 // SAFETY: as above.
 unsafe impl Pod for Events {}
+// SAFETY: as above.
+unsafe impl Pod for PortSet {}
 // SAFETY: as above; of an entry, every field is a number of which any value is valid.
 unsafe impl Pod for Set<FlowKey4> {}
 // SAFETY: as above.

@@ -20,7 +20,7 @@ use tcpguard_common::{
 
 // In a map of its own, so that others read it: `abi::CONFIG_MAP`.
 #[unsafe(no_mangle)]
-#[unsafe(link_section = ".rodata.abi4")]
+#[unsafe(link_section = ".rodata.abi5")]
 static CONFIG: Global<Config> = Global::new(Config::DEFAULT);
 
 /// Reads one field: the whole would be copied to the stack.
@@ -89,6 +89,15 @@ pub(crate) fn policy<C: Hooked>() -> Policy {
         Hook::Ingress => constant!(ingress),
         Hook::Egress => constant!(egress),
     }
+}
+
+/// Whether the ports that connections may be opened to are limited where this hook is.
+#[inline(always)]
+pub(crate) fn limits_ports<C: Hooked>(slot: usize) -> bool {
+    // Of what leaves, the host itself has opened it.
+    matches!(C::HOOK, Hook::Ingress)
+        && constant!(inbound) != 0
+        && constant!(interfaces[slot].inbound) != 0
 }
 
 /// What is written down about single frames, a [`Transcript`](tcpguard_common::abi::Transcript).
@@ -169,5 +178,9 @@ fn slot_of(index: u32) -> Option<usize> {
 #[inline(always)]
 fn link(slot: usize) -> Link {
     let raw_ip = constant!(interfaces[slot].raw_ip);
-    Interface { index: 0, raw_ip }.link()
+    Interface {
+        raw_ip,
+        ..Interface::default()
+    }
+    .link()
 }

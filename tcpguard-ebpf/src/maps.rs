@@ -9,6 +9,7 @@ use tcpguard_common::{
     conn::time::Ticks,
     counters::{Counters, Events},
     flow::{FlowKey4, FlowKey6},
+    ports::PortSet,
     table::Set,
 };
 
@@ -33,6 +34,11 @@ pub(crate) static CLOCK: Array<Ticks, 1> = Array::new();
 /// One entry.
 #[btf_map]
 pub(crate) static EVENTS: PerCpuArray<Events, 1> = PerCpuArray::new();
+
+/// To which ports what arrives may open connections, by interface. Written by the loader before the
+/// programs are attached, which sets the size to the interfaces it guards; read by the ingress hook.
+#[btf_map]
+pub(crate) static PORTS: Array<PortSet, 1> = Array::new();
 
 /// When a table was last full. Written by both hooks, read by them. One entry.
 #[btf_map]

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use crate::{
     guard::{Attached, Guard},
+    inbound,
     sample::{Egress, Ingress},
     tracking::{self, Plan},
     watch::number,
@@ -24,6 +25,7 @@ fn announcement(attached: &Attached) -> String {
         ingress,
         refusal,
         egress,
+        inbound,
         ..
     } = attached;
     let ingress = match (ingress, refusal) {
@@ -41,7 +43,8 @@ fn announcement(attached: &Attached) -> String {
             "egress not seen, so nothing that hangs on it is checked (--ingress-only)"
         }
     };
-    format!("guarding {name}: {ingress}; {egress}")
+    let inbound = inbound::described(&[(name.clone(), inbound.clone())]);
+    format!("guarding {name}: {ingress}; {egress}{inbound}")
 }
 
 /// What is remembered, in how much memory, and what is not to be expected of it.

@@ -15,7 +15,9 @@ use tcpguard_common::abi::{Config, Hook};
 
 use crate::{
     found::{self, Found},
-    guard, netlink,
+    guard,
+    inbound::{self, Inbound},
+    netlink,
     object::{self, KEPT, Log},
     pins::{self, Pin, Pins},
     programs,
@@ -66,8 +68,14 @@ impl Pinned {
     }
 
     /// Puts the programs of this release on its links, loaded with `config`, which may differ from the
-    /// present one in what does not shape the maps. If that fails, the guard is as it was.
-    pub(crate) fn exchange(&self, pins: &Pins, config: &Config) -> Result<Exchanged> {
+    /// present one in what does not shape the maps, and the rules of each interface. If that fails, the
+    /// guard is as it was.
+    pub(crate) fn exchange(
+        &self,
+        pins: &Pins,
+        config: &Config,
+        inbound: &[Inbound],
+    ) -> Result<Exchanged> {
         check_links(&self.found, config, &self.links)?;
         // Whether the tables have the shape that the new programs expect.
         self.found.flows()?;
@@ -75,7 +83,8 @@ impl Pinned {
             release: Config::DEFAULT.release,
             ..*config
         };
-        let mut ebpf = open(pins, &self.found, &config)?;
+        let mut ebpf = open(pins, &self.found, &inbound::apply(inbound, config))?;
+        inbound::write(inbound, &mut ebpf)?;
         guard::load(&mut ebpf)?;
         let mut exchanged = Exchanged(Vec::new());
         for hook in [Hook::Egress, Hook::Ingress] {

@@ -22,6 +22,7 @@ use tcpguard_common::{
 use crate::{
     clock,
     flows::{Census, Flows},
+    inbound::{self, Inbound},
     netlink::{self, Interface},
     programs,
     reader::{self, Guarded, Place, Reader},
@@ -138,6 +139,18 @@ impl Found {
         };
         let map = Array::<_, Config>::try_from(map)?;
         map.get(&0, 0).context("failed to read its configuration")
+    }
+
+    /// To which ports connections may be opened, by its interfaces' slots.
+    pub(crate) fn inbound(&self) -> Result<Vec<Inbound>> {
+        let config = self.config()?;
+        inbound::read(self.map(abi::PORTS)?, &config)
+    }
+
+    /// The interfaces that it was attached to, by their slots; nothing where one is gone.
+    pub(crate) fn slots(&self, config: &Config) -> impl Iterator<Item = Option<&Interface>> {
+        let guarded = config.interfaces.into_iter().take_while(|it| it.index != 0);
+        guarded.map(|slot| self.interfaces.iter().find(|it| it.index == slot.index))
     }
 
     /// A map of it.

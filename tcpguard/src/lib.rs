@@ -12,6 +12,7 @@ pub mod explain;
 pub mod flows;
 mod found;
 pub mod guard;
+pub mod inbound;
 mod log;
 pub mod manual;
 mod metrics;

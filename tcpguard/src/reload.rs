@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use netlink_packet_route::link::LinkLayerType;
 use tcpguard_common::{
     abi::Config,
     conn::seen::Voice,
@@ -17,7 +18,8 @@ use crate::{
     config::{self, File},
     enforce,
     exchange::{self, Exchanged, Pinned},
-    found,
+    found::{self, Found},
+    inbound::{self, Inbound, Rules},
     pins::Pins,
     preflight, runtime,
     sample::Ingress,
@@ -30,30 +32,69 @@ const UNCONFIRMED: u8 = 1;
 /// Gives the guard that `tcpguard attach` has attached another policy.
 pub fn reload(args: &ReloadArgs) -> Result<ExitCode> {
     let file = config::given(args.config.as_deref())?;
-    let says_nothing = args.config.is_none() && !args.observe && args.enforce.is_none();
+    let wish = Wish::new(args, file);
     ensure!(
-        !says_nothing,
-        "nothing to change: give --config FILE, --enforce LIST or --observe"
+        wish.says_something(),
+        "nothing to change: give --config FILE, --enforce LIST, --observe or --inbound PORTS"
     );
     preflight::check()?;
     preflight::check_reader()?;
-    let policy = enforce::policy(args.observe, args.enforce, &file);
-    let names = if args.interfaces.is_empty() {
-        file.iface.clone()
-    } else {
-        args.interfaces.clone()
-    };
     let Some(limit) = args.confirm else {
-        change(&names, &file, policy)?;
+        change(&wish)?;
         return Ok(ExitCode::SUCCESS);
     };
-    let make = || change(&names, &file, policy);
+    let make = || change(&wish);
     match runtime::block_on(trial::run(limit, make))? {
         Trial::Kept => {
             let _ = writeln!(io::stderr(), "confirmed");
             Ok(ExitCode::SUCCESS)
         }
         Trial::Refused(changed) => take_back(changed),
+    }
+}
+
+/// What a guard is to be.
+struct Wish {
+    /// Its interfaces.
+    names: Vec<String>,
+    /// What is dropped; as before if that is not said.
+    policy: Option<Policy>,
+    /// To which ports connections may be opened; as before if that is not said.
+    inbound: Option<Rules>,
+    file: File,
+}
+
+impl Wish {
+    /// A file is the whole of it; without one, what the options do not name stays.
+    fn new(args: &ReloadArgs, file: File) -> Self {
+        let is_whole = args.config.is_some();
+        let drops = is_whole || args.observe || args.enforce.is_some();
+        let opens = is_whole || args.inbound.is_some();
+        Self {
+            names: if args.interfaces.is_empty() {
+                file.iface.clone()
+            } else {
+                args.interfaces.clone()
+            },
+            policy: drops.then(|| enforce::policy(args.observe, args.enforce, &file)),
+            inbound: opens.then(|| file.inbound(args.inbound.as_ref())),
+            file,
+        }
+    }
+
+    const fn says_something(&self) -> bool {
+        self.policy.is_some() || self.inbound.is_some()
+    }
+
+    /// To which ports connections may be opened, by the slots of the guard's interfaces.
+    fn inbound(&self, found: &Found, config: &Config) -> Result<Vec<Inbound>> {
+        let Some(rules) = &self.inbound else {
+            return found.inbound();
+        };
+        rules.of(found.slots(config).map(|interface| match interface {
+            Some(it) => (&*it.name, it.layer == LinkLayerType::Loopback),
+            None => ("", false),
+        }))
     }
 }
 
@@ -64,24 +105,29 @@ struct Changed {
     exchanged: Exchanged,
 }
 
-/// Changes the policy of the guard on these interfaces, or of the only one, and says so.
-fn change(names: &[String], file: &File, policy: Policy) -> Result<Changed> {
+/// Makes a guard what it is to be, and says so.
+fn change(wish: &Wish) -> Result<Changed> {
     let pins = Pins::open()?;
-    let guard = single(exchange::pinned(&pins, names)?)?;
+    let guard = single(exchange::pinned(&pins, &wish.names)?)?;
     let names = guard.found.names().join(", ");
     let stays = || format!("the guard on {names} stays as it is");
     let before = guard.config().with_context(stays)?;
-    check_fixed(&guard, &before, file).with_context(stays)?;
+    check_fixed(&guard, &before, &wish.file).with_context(stays)?;
+    let inbound = wish.inbound(&guard.found, &before).with_context(stays)?;
+    let policy = wish.policy.unwrap_or(before.ingress);
     let config = Config {
         ingress: policy,
         egress: policy.observed(),
         ..before
     };
-    let exchanged = guard.exchange(&pins, &config);
+    let exchanged = guard.exchange(&pins, &config, &inbound);
     let exchanged = exchanged.with_context(|| format!("cannot reload the guard on {names}"))?;
     // From here on nothing fails: what is changed must be known to who may have to take it back.
     let dropped = enforce::described(policy.drop);
-    let _ = writeln!(io::stdout(), "reloaded {names}: {dropped}");
+    let present = guard.found.slots(&config).zip(inbound);
+    let present = present.filter_map(|(interface, rule)| Some((interface?.name.clone(), rule)));
+    let inbound = inbound::described(&present.collect::<Vec<_>>());
+    let _ = writeln!(io::stdout(), "reloaded {names}: {dropped}{inbound}");
     Ok(Changed {
         before: before.ingress.drop,
         exchanged,
@@ -118,11 +164,15 @@ pub fn check(args: &CheckConfigArgs) -> Result<ExitCode> {
         names => names,
     };
     let policy = enforce::policy(false, None, &file);
+    let Rules { anywhere, at } = file.inbound(None);
+    let mut inbound: Vec<_> = at.into_iter().collect();
+    inbound.push(("elsewhere".to_owned(), anywhere));
     writeln!(
         io::stdout(),
-        "{} is valid: guards {interfaces}; {}",
+        "{} is valid: guards {interfaces}; {}{}",
         args.file.display(),
-        enforce::described(policy.drop)
+        enforce::described(policy.drop),
+        inbound::described(&inbound)
     )?;
     Ok(ExitCode::SUCCESS)
 }

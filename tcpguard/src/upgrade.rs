@@ -47,7 +47,7 @@ pub fn upgrade(args: &UpgradeArgs) -> Result<ExitCode> {
 fn swap(pins: &Pins, guard: &Pinned) -> Result<String> {
     let config = guard.config()?;
     let connections = guard.found.flows()?.connections().len();
-    let _former = guard.exchange(pins, &config)?;
+    let _former = guard.exchange(pins, &config, &guard.found.inbound()?)?;
     Ok(format!(
         "release {} to {}; {} connections go on",
         release(&config),

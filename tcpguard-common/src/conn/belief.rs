@@ -32,8 +32,11 @@ pub(super) fn believe(pair: &mut Pair<'_>, before: State, seen: &Seen, class: Cl
     let verdict = match class {
         Class::Rst => Verdict::IGNORE,
         Class::Syn => {
-            pair.open(seen);
-            Verdict::ACCEPT
+            let verdict = seen.may_open();
+            if !verdict.is_drop() {
+                pair.open(seen);
+            }
+            verdict
         }
         Class::SynAck | Class::Ack => {
             pair.take_over(seen, class);

@@ -28,13 +28,20 @@ pub(super) fn syn(pair: &mut Pair<'_>, before: State, seen: &Seen) -> Verdict {
         State::LastAck if !pair.has_said_all() => Verdict::IGNORE,
         // RFC 9293 section 3.6.1 lets a higher number open anew, and RFC 6191 a later timestamp. In
         // LAST-ACK it may be that the last ACK went by unseen.
-        State::LastAck | State::TimeWait | State::Closed => {
-            pair.open(seen);
-            // Should somebody else have sent it, what is left of the old connection still passes.
-            pair.mark(Marks::LOOSE, seen);
-            Verdict::ACCEPT
-        }
+        State::LastAck | State::TimeWait | State::Closed => open_anew(pair, seen),
     }
+}
+
+/// A SYN for a connection that has ended, if new ones may be opened.
+#[inline(always)]
+fn open_anew(pair: &mut Pair<'_>, seen: &Seen) -> Verdict {
+    let verdict = seen.may_open();
+    if !verdict.is_drop() {
+        pair.open(seen);
+        // Should somebody else have sent it, what is left of the old connection still passes.
+        pair.mark(Marks::LOOSE, seen);
+    }
+    verdict
 }
 
 /// The reply side's own SYN, while that of the original side is unanswered.

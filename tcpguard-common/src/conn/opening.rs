@@ -12,7 +12,7 @@ use crate::{reason::Reason, verdict::Verdict};
 #[inline(always)]
 pub(super) fn makes_entry(seen: &Seen, class: Class) -> bool {
     match class {
-        Class::Syn => true,
+        Class::Syn => !seen.may_open().is_drop(),
         Class::SynAck => seen.is_believed(),
         Class::Ack => seen.is_local(),
         Class::Rst => false,
@@ -27,7 +27,8 @@ pub(super) fn refuse(seen: &Seen, class: Class) -> Ruling {
         Class::Rst if seen.is_local() => Ruling::new(Verdict::IGNORE),
         Class::Rst => Ruling::appealable(Reason::RstNoConnection),
         Class::SynAck => Ruling::appealable(Reason::SynackUnsolicited),
-        Class::Syn | Class::Ack => Ruling::appealable(Reason::NoConnection),
+        Class::Syn => Ruling::new(seen.may_open()),
+        Class::Ack => Ruling::appealable(Reason::NoConnection),
     }
 }
 
@@ -39,7 +40,7 @@ pub(super) fn begin(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
     }
     if matches!(class, Class::Syn) {
         pair.open(seen);
-        return Ruling::new(Verdict::ACCEPT)
+        return Ruling::new(seen.may_open())
             .to(State::SynSent)
             .going(pair.direction());
     }

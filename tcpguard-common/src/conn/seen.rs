@@ -5,6 +5,7 @@ use crate::{
     flags::TcpFlags,
     segment::Segment,
     seq::SeqNum,
+    verdict::Verdict,
     wire::options::{self, Octets},
 };
 
@@ -33,8 +34,9 @@ pub struct Seen {
     pub scale: u8,
     /// On whose word it was seen.
     pub voice: Voice,
-    /// Zero.
-    pub reserved: u16,
+    /// What becomes of it should it be a SYN that opens a connection: the verdict's cell, or 0 if
+    /// nothing is against that. [`Seen::opening`] sets it.
+    pub opening: u16,
 }
 
 /// On whose word a segment was seen.
@@ -108,7 +110,7 @@ impl Seen {
         flags: TcpFlags::NULL,
         scale: Self::NO_SCALE,
         voice: Voice::FOREIGN,
-        reserved: 0,
+        opening: 0,
     };
 
     /// The segment at a moment, without its options.
@@ -125,8 +127,24 @@ impl Seen {
             flags: segment.flags,
             scale: Self::NO_SCALE,
             voice,
-            reserved: 0,
+            opening: 0,
         }
+    }
+
+    /// The verdict on a SYN that opens a connection is this one. If it drops, no connection is opened.
+    #[inline(always)]
+    #[must_use]
+    pub const fn opening(mut self, verdict: Verdict) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "fewer than 256 cells")]
+        let cell = verdict.cell() as u16;
+        self.opening = cell;
+        self
+    }
+
+    /// What becomes of it if it opens a connection.
+    #[inline(always)]
+    pub(super) fn may_open(&self) -> Verdict {
+        Verdict::from_cell(self.opening.into()).unwrap_or(Verdict::ACCEPT)
     }
 
     /// What kind of segment it is.

@@ -12,7 +12,7 @@ use tcpguard_common::{
     flags::TcpFlags,
 };
 
-use crate::{conns::Prefix, enforce::ReasonList, trace::selection::Selection};
+use crate::{conns::Prefix, enforce::ReasonList, inbound::Inbound, trace::selection::Selection};
 
 /// Connections of each version of IP that a table can be made for.
 pub(crate) const MAX_CONNS: RangeInclusive<u32> = 16..=16_000_000;
@@ -130,6 +130,10 @@ pub struct ReloadArgs {
     #[arg(long, value_name = "LIST")]
     pub enforce: Option<ReasonList>,
 
+    /// To which ports connections may be opened from outside: open, closed, or ports=22,80,8000-8099
+    #[arg(long, value_name = "PORTS")]
+    pub inbound: Option<Inbound>,
+
     /// Take the change back unless it is confirmed within this time
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub confirm: Option<Duration>,
@@ -208,6 +212,11 @@ pub struct GuardArgs {
     #[arg(long, value_name = "LIST")]
     pub enforce: Option<ReasonList>,
 
+    /// To which ports connections may be opened from outside: open, the default, closed, or
+    /// ports=22,80,8000-8099; those that this host opens go on
+    #[arg(long, value_name = "PORTS")]
+    pub inbound: Option<Inbound>,
+
     /// Connections to remember, of IPv4 and of IPv6 each; by default as many as suit the memory
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(i64::from(*MAX_CONNS.start())..=i64::from(*MAX_CONNS.end())))]
     pub max_conns: Option<u32>,
@@ -230,6 +239,7 @@ impl GuardArgs {
             ("--mode", self.mode.is_some()),
             ("--observe", self.observe),
             ("--enforce", self.enforce.is_some()),
+            ("--inbound", self.inbound.is_some()),
             ("--max-conns", self.max_conns.is_some()),
             ("--learn", self.learn.is_some()),
             ("--ingress-only", self.ingress_only),

@@ -10,7 +10,7 @@
 
 mod complaint;
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use crate::{
     cli::{MAX_CONNS, Mode, shortest},
     enforce::ReasonList,
+    inbound::{Inbound, Rules},
 };
 
 /// What a file says; `None` where it says nothing.
@@ -49,6 +50,33 @@ pub struct File {
     pub output: Option<Output>,
     /// Where `run` hands out metrics.
     pub metrics: Option<SocketAddr>,
+    /// To which ports connections may be opened from outside.
+    pub inbound: Option<Inbound>,
+    /// What is said of single interfaces, by name.
+    #[serde(default)]
+    pub interface: BTreeMap<String, AtInterface>,
+}
+
+/// What is said of a single interface.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AtInterface {
+    /// To which ports connections may be opened that arrive there.
+    pub inbound: Inbound,
+}
+
+impl File {
+    /// To which ports connections may be opened from outside, unless the option says so.
+    pub(crate) fn inbound(&self, option: Option<&Inbound>) -> Rules {
+        let anywhere = option.or(self.inbound.as_ref());
+        let at = self.interface.iter();
+        Rules {
+            anywhere: anywhere.cloned().unwrap_or_default(),
+            at: at
+                .map(|(name, at)| (name.clone(), at.inbound.clone()))
+                .collect(),
+        }
+    }
 }
 
 /// How readings are shown, as the flag of the same name says.
@@ -142,7 +170,8 @@ mod tests {
             "iface = [\"eth0\", \"eth1\"]\nmode = \"native\"\nobserve = false\n\
              enforce = [\"flags-null\"]\nmax-conns = 4096\nlearn = \"90s\"\n\
              ingress-only = true\ninterval = \"500ms\"\noutput = \"json\"\n\
-             metrics = \"127.0.0.1:9640\"\n",
+             metrics = \"127.0.0.1:9640\"\ninbound = { ports = [443, \"8000-8099\"] }\n\
+             [interface.eth1]\ninbound = \"closed\"\n",
         );
         let file = file.unwrap();
         assert_eq!(file.iface, ["eth0", "eth1"]);
@@ -155,6 +184,11 @@ mod tests {
         assert_eq!(file.ingress_only, Some(true));
         assert_eq!(file.interval, Some(Duration::from_millis(500)));
         assert_eq!(file.output, Some(Output::Json));
+        let inbound = file.inbound(None);
+        assert_eq!(inbound.anywhere.to_string(), "ports=443,8000-8099");
+        assert_eq!(inbound.at["eth1"], Inbound::CLOSED);
+        let inbound = file.inbound(Some(&Inbound::Open));
+        assert_eq!(inbound.anywhere, Inbound::Open);
         assert_eq!(file.metrics, "127.0.0.1:9640".parse().ok());
     }
 
@@ -180,6 +214,14 @@ mod tests {
             ("metrics = \"here\"", ["1:11:", "socket address"]),
             ("mode = \"fast\"", ["1:8:", "generic"]),
             ("iface = \"eth0\"", ["1:9:", "sequence"]),
+            ("inbound = \"shut\"", ["1:11:", "ports=22"]),
+            ("inbound = 22", ["1:11:", "closed"]),
+            ("inbound = { port = [22] }", ["1:", "`ports`"]),
+            ("inbound = { ports = [0] }", ["1:", "neither a port"]),
+            (
+                "[interface.eth1]\ninbund = 1",
+                ["2:1:", "did you mean `inbound`"],
+            ),
             (
                 "observe = true\nenforce = [\"flags\"]",
                 ["1:1:", "leave one"],

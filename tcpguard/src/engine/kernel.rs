@@ -159,7 +159,8 @@ impl Loaded {
         let mut interfaces = [Interface::default(); MAX_INTERFACES];
         interfaces[0] = Interface {
             index: TEST_INTERFACE,
-            raw_ip: u32::from(link == Link::RawIp),
+            raw_ip: u16::from(link == Link::RawIp),
+            inbound: 0,
         };
         let config = Config {
             ingress: rules.policy,

@@ -21,6 +21,7 @@ use tcpguard_common::{
 use super::{Attached, Options, error::AttachError, error::chain};
 use crate::{
     cli::Mode,
+    inbound::{self, Inbound},
     netlink::{self, Interface},
     object::{self, Log},
     programs,
@@ -42,11 +43,19 @@ pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>, Plan), A
     let plan = plan.map_err(AttachError::Tracking)?;
     let config = plan.apply(config(options, &targets));
     let config = config.map_err(AttachError::Tracking)?;
+    let names = targets.iter().map(|target| {
+        let Interface { name, layer, .. } = &target.interface;
+        (&**name, *layer == LinkLayerType::Loopback)
+    });
+    let inbound = options.inbound.of(names).map_err(AttachError::Inbound)?;
+    let config = inbound::apply(&inbound, config);
     let mut ebpf = object::open(&config, options.log)?;
+    inbound::write(&inbound, &mut ebpf).map_err(AttachError::Maps)?;
     load(&mut ebpf)?;
     let attached = targets
         .iter()
-        .map(|target| attach_to(&mut ebpf, &target.interface, options))
+        .zip(inbound)
+        .map(|(target, inbound)| attach_to(&mut ebpf, &target.interface, inbound, options))
         .collect::<Result<_, _>>()?;
     Ok((ebpf, attached, plan))
 }
@@ -138,10 +147,10 @@ fn program_name(id: u32) -> String {
 fn config(options: &Options, targets: &[Target]) -> Config {
     let mut interfaces = [abi::Interface::default(); MAX_INTERFACES];
     for (slot, target) in interfaces.iter_mut().zip(targets) {
-        let raw_ip = u32::from(target.link == Link::RawIp);
         *slot = abi::Interface {
             index: target.interface.index,
-            raw_ip,
+            raw_ip: u16::from(target.link == Link::RawIp),
+            inbound: 0,
         };
     }
     let transcript = match options.log {
@@ -187,6 +196,7 @@ pub(crate) fn egress(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, ProgramErr
 fn attach_to(
     ebpf: &mut Ebpf,
     interface: &Interface,
+    inbound: Inbound,
     options: &Options,
 ) -> Result<Attached, AttachError> {
     let (link, ingress, refusal) = attach_ingress(ebpf, interface, options.mode)?;
@@ -206,6 +216,7 @@ fn attach_to(
         ingress,
         refusal,
         egress,
+        inbound,
         index: interface.index,
         links,
     })

@@ -33,6 +33,9 @@ pub enum AttachError {
     /// What the tracker needs to know of this machine cannot be found out.
     #[error("failed to set up connection tracking: {0:#}")]
     Tracking(anyhow::Error),
+    /// Something is said of an interface that is not guarded.
+    #[error("{0:#}")]
+    Inbound(anyhow::Error),
     /// Another XDP program is there; it is never replaced.
     #[error(
         "{interface} already has the XDP program {program} (id {id}): tcpguard replaces nothing; \
@@ -93,7 +96,7 @@ pub enum AttachError {
     #[error("failed to set up the kernel programs: {0}")]
     Object(#[from] EbpfError),
     /// The maps are not what this loader expects.
-    #[error("failed to read the maps of the kernel programs: {0:#}")]
+    #[error("failed to set up the maps of the kernel programs: {0:#}")]
     Maps(anyhow::Error),
     /// A program did not get through the verifier, or may not be loaded.
     #[error("failed to load {program} into the kernel: {}", chain(source))]

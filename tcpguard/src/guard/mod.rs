@@ -21,6 +21,7 @@ use crate::{
     config::File,
     enforce,
     flows::Census,
+    inbound::{Inbound, Rules},
     object::Log,
     pins::{Pin, Pins},
     reader::{Guarded, Place, Reader},
@@ -41,6 +42,8 @@ pub struct Options {
     pub log: Log,
     /// How connections are tracked.
     pub tracking: Tracking,
+    /// To which ports connections may be opened from outside.
+    pub inbound: Rules,
 }
 
 /// Programs at work on interfaces.
@@ -61,6 +64,8 @@ pub struct Attached {
     pub refusal: Option<String>,
     /// Where what leaves is seen.
     pub egress: Egress,
+    /// To which ports connections may be opened that arrive there.
+    pub inbound: Inbound,
     index: u32,
     links: Vec<(Hook, FdLink)>,
 }
@@ -86,6 +91,7 @@ impl Options {
             mode: args.mode.or(file.mode).unwrap_or(Mode::Auto),
             policy: enforce::policy(args.observe, args.enforce, file),
             log,
+            inbound: file.inbound(args.inbound.as_ref()),
             tracking: Tracking {
                 max_conns: args.max_conns.or(file.max_conns),
                 learn: args.learn.or(file.learn),

@@ -19,6 +19,7 @@ use self::settings::Settings;
 use crate::{
     cli::StatusArgs,
     found::{self, Found},
+    inbound::Inbound,
     netlink::Interface,
     pins, preflight,
     sample::Egress,
@@ -125,6 +126,10 @@ fn guarded(found: &Found, interface: &Interface, is_pinned: bool) -> Guarded {
     let egress = found::observer(interface).unwrap_or_default();
     let config = found.config();
     let since = since(found, config.as_ref().ok());
+    let inbound = config
+        .as_ref()
+        .ok()
+        .map(|config| rule(found, interface, config));
     Guarded {
         interface: interface.name.clone(),
         held_by: if is_pinned { ATTACH } else { "process" },
@@ -133,8 +138,19 @@ fn guarded(found: &Found, interface: &Interface, is_pinned: bool) -> Guarded {
         egress: egress.map(|program| Hooked::new(Egress::Tcx.as_str(), &program)),
         release: config.as_ref().ok().map(release),
         unknown: config.as_ref().err().map(ToString::to_string),
-        config: config.ok().map(|config| Settings::new(&config)),
+        config: config
+            .ok()
+            .zip(inbound)
+            .map(|(config, inbound)| Settings::new(&config, &inbound)),
     }
+}
+
+/// To which ports of what arrives at an interface connections may be opened.
+fn rule(found: &Found, interface: &Interface, config: &Config) -> Inbound {
+    let rules = found.inbound().unwrap_or_default();
+    let slots = config.interfaces.iter().zip(rules);
+    let mut rule = slots.filter(|(slot, _)| slot.index == interface.index);
+    rule.next().map(|(_, rule)| rule).unwrap_or_default()
 }
 
 /// In seconds since 1970.
@@ -211,15 +227,18 @@ mod tests {
                 ingress: hooked("native", 7),
                 egress: None,
                 release: Some("0.1.0".to_owned()),
-                config: Some(Settings::new(&Config {
-                    ingress: Policy::enforce_only(
-                        ReasonSet::EMPTY
-                            .with_group(Group::Window)
-                            .with(Reason::FlagsNull),
-                    ),
-                    connections: 4096,
-                    ..Config::DEFAULT
-                })),
+                config: Some(Settings::new(
+                    &Config {
+                        ingress: Policy::enforce_only(
+                            ReasonSet::EMPTY
+                                .with_group(Group::Window)
+                                .with(Reason::FlagsNull),
+                        ),
+                        connections: 4096,
+                        ..Config::DEFAULT
+                    },
+                    &Inbound::CLOSED,
+                )),
                 unknown: None,
             }],
             dead_pins: vec!["/sys/fs/bpf/tcpguard/1/9-egress".to_owned()],
@@ -237,7 +256,7 @@ mod tests {
              \x20 ingress  native, program 7, tag 00000000000000ff\n\
              \x20 egress   not seen\n\
              \x20 release  0.1.0\n\
-             \x20 config   drops flags-null, window; up to 4 096 connections of each IP version\n\
+             \x20 config   drops flags-null, window; inbound closed; up to 4 096 connections of each IP version\n\
              dead pin /sys/fs/bpf/tcpguard/1/9-egress: `tcpguard detach` removes it\n"
         );
         status.guards.clear();

@@ -8,7 +8,7 @@ use tcpguard_common::{
     reason::Reason,
 };
 
-use crate::{enforce, watch::number};
+use crate::{enforce, inbound::Inbound, watch::number};
 
 /// How a guard was attached.
 #[derive(Serialize)]
@@ -21,10 +21,13 @@ pub(super) struct Settings {
     learn_s: f64,
     transit: bool,
     ingress_only: bool,
+    /// `open`, `closed` or `ports=...`
+    inbound: String,
 }
 
 impl Settings {
-    pub(super) fn new(config: &Config) -> Self {
+    /// Of an interface with this rule.
+    pub(super) fn new(config: &Config, inbound: &Inbound) -> Self {
         let reasons = config.ingress.drop;
         let drop = Reason::ALL
             .into_iter()
@@ -36,6 +39,7 @@ impl Settings {
             learn_s: f64::from(config.learn_for) / f64::from(SECOND),
             transit: config.transit != 0,
             ingress_only: config.voice == u32::from(Voice::LONE.number()),
+            inbound: inbound.to_string(),
         }
     }
 
@@ -44,6 +48,7 @@ impl Settings {
         let room = number::grouped(self.max_conns.into());
         let mut parts = vec![
             enforce::described(self.reasons),
+            format!("inbound {}", self.inbound),
             format!("up to {room} connections of each IP version"),
         ];
         if self.transit {

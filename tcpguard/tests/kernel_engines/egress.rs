@@ -25,7 +25,8 @@ fn egress(link: Link, policy: Policy) -> Ebpf {
     let mut interfaces = [Interface::default(); MAX_INTERFACES];
     interfaces[0] = Interface {
         index: 1,
-        raw_ip: u32::from(link == Link::RawIp),
+        raw_ip: u16::from(link == Link::RawIp),
+        inbound: 0,
     };
     let config = Config {
         egress: policy,

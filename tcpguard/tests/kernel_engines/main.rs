@@ -261,11 +261,16 @@ fn kernel_loads_both_programs_whatever_they_write_down() {
     for transcript in [Transcript::Off, Transcript::Adjudicate, Transcript::Log] {
         for raw_ip in [0, 1] {
             let mut interfaces = [Interface::default(); MAX_INTERFACES];
-            interfaces[0] = Interface { index: 1, raw_ip };
+            interfaces[0] = Interface {
+                index: 1,
+                raw_ip,
+                inbound: 1,
+            };
             let transcript = transcript as u32;
             let config = Config {
                 transcript,
                 interface_count: 1,
+                inbound: 1,
                 interfaces,
                 ..Config::DEFAULT
             };
