@@ -1,6 +1,7 @@
 //! `tcpguard run`: attach, watch, detach; or watch what `tcpguard attach` has attached.
 
 use std::{
+    cell::RefCell,
     io::{self, Write as _},
     process::ExitCode,
     time::Duration,
@@ -15,7 +16,7 @@ use crate::{
     found::{self, Found},
     guard::{Guard, Options},
     log,
-    metrics::{Latest, Server},
+    metrics::Server,
     object::Log,
     pins, preflight, runtime,
     sample::Sample,
@@ -70,21 +71,22 @@ struct Shown {
 }
 
 impl Shown {
-    /// Shows readings, and hands the latest one out meanwhile.
+    /// Shows readings, and hands metrics out meanwhile.
     async fn watch(
         self,
         metrics: Option<Server>,
-        mut sample: impl FnMut() -> Result<Sample>,
+        sample: impl FnMut() -> Result<Sample>,
     ) -> Result<()> {
-        let latest = Latest::default();
-        let noted = || latest.note(sample());
-        let watch = watch::watch(self.output, self.interval, self.limit, noted);
+        // Whose reader is slow, or wants to know rarely, must not make metrics old.
+        let shared = RefCell::new(sample);
+        let sample = || (*shared.borrow_mut())();
+        let watch = watch::watch(self.output, self.interval, self.limit, sample);
         let Some(server) = metrics else {
             return watch.await;
         };
         tokio::select! {
             watched = watch => watched,
-            () = server.serve(latest.clone()) => Ok(()),
+            never = server.serve(sample) => match never {},
         }
     }
 }

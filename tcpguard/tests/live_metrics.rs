@@ -9,14 +9,14 @@ mod common;
 
 use std::{
     collections::BTreeMap,
-    io::{Read as _, Write as _},
+    io::{self, PipeReader, Read as _, Write as _},
     net::TcpStream,
     process::{Command, Stdio},
     sync::atomic::AtomicBool,
     time::Duration,
 };
 
-use common::{ERROR, Process, TCPGUARD, eventually, stdout};
+use common::{ERROR, Process, TCPGUARD, cable, done, eventually, stdout};
 use nix::sys::signal::Signal;
 use tcpguard_common::{conn::state::State, flags::TcpFlags, reason::Reason};
 use xtask::lab::{
@@ -27,6 +27,11 @@ use xtask::lab::{
 };
 
 const ADDRESS: &str = "127.0.0.1:9640";
+/// A request for the metrics.
+const SCRAPE: &str = "GET /metrics HTTP/1.1\r\nHost: guard\r\n\r\n";
+/// What counts the [volley].
+const DROPPED: &str =
+    r#"tcpguard_dropped_segments_total{interface="uplink",hook="ingress",reason="flags-null"}"#;
 
 /// What is answered to a request, whole.
 fn answer(namespace: &Namespace, request: &str) -> String {
@@ -41,7 +46,7 @@ fn answer(namespace: &Namespace, request: &str) -> String {
 }
 
 fn scraped(namespace: &Namespace) -> String {
-    let answer = answer(namespace, "GET /metrics HTTP/1.1\r\nHost: guard\r\n\r\n");
+    let answer = answer(namespace, SCRAPE);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
     assert!(head.contains("text/plain; version=0.0.4"), "{head}");
@@ -71,13 +76,8 @@ fn assert_conventional(text: &str) {
     assert!(output.status.success(), "{output:?}\n{text}");
 }
 
-#[test]
-fn metrics_tell_what_was_counted_as_prometheus_wants_it() {
-    let network = Network::new().unwrap();
-    let attacker = network.attacker().unwrap();
-    let server = &network.server;
-    let metrics = ["--metrics", ADDRESS, "--interval", "50ms"];
-    let guard = Process::guard(server, &[UPLINK], &metrics);
+/// Five segments without flags.
+fn volley(network: &Network) {
     let volley = Volley {
         scans: &[Scan {
             flags: TcpFlags::NULL,
@@ -87,13 +87,34 @@ fn metrics_tell_what_was_counted_as_prometheus_wants_it() {
         rounds: 5,
         pace: Duration::from_millis(1),
     };
+    let attacker = network.attacker().unwrap();
     attacker.send(&volley, &AtomicBool::new(false)).unwrap();
-    let dropped =
-        r#"tcpguard_dropped_segments_total{interface="uplink",hook="ingress",reason="flags-null"}"#;
-    let scraped_soon = eventually("they are scraped", || {
-        let text = scraped(server);
-        (samples(&text).get(dropped) == Some(&"5")).then_some(text)
-    });
+}
+
+/// The metrics as soon as they tell of the [volley].
+#[track_caller]
+fn scraped_after_the_volley(namespace: &Namespace) -> String {
+    eventually("they are scraped", || {
+        let text = scraped(namespace);
+        (samples(&text).get(DROPPED) == Some(&"5")).then_some(text)
+    })
+}
+
+/// A pipe that takes nothing more, and the end that nobody reads.
+fn full_pipe() -> (PipeReader, Stdio) {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let capacity = 65_536;
+    writer.write_all(&vec![b'\n'; capacity]).unwrap();
+    (reader, writer.into())
+}
+
+#[test]
+fn metrics_tell_what_was_counted_as_prometheus_wants_it() {
+    let network = Network::new().unwrap();
+    let server = &network.server;
+    let guard = Process::guard(server, &[UPLINK], &["--metrics", ADDRESS]);
+    volley(&network);
+    let scraped_soon = scraped_after_the_volley(server);
     let found = samples(&scraped_soon);
     assert_conventional(&scraped_soon);
     let of_flags = r#"tcpguard_flags_total{flags="-"}"#;
@@ -111,9 +132,58 @@ fn metrics_tell_what_was_counted_as_prometheus_wants_it() {
 
     let text = stdout(server.command(TCPGUARD).arg("metrics"));
     assert_conventional(&text);
-    assert_eq!(samples(&text)[dropped], "5");
+    assert_eq!(samples(&text)[DROPPED], "5");
     guard.signal(Signal::SIGTERM);
     assert!(guard.end().status.success());
+}
+
+#[test]
+fn a_scrape_is_fresh_where_nothing_is_displayed_for_long() {
+    let network = Network::new().unwrap();
+    let server = &network.server;
+    let metrics = ["--json", "--interval", "1h", "--metrics", ADDRESS];
+    let guard = Process::guard(server, &[UPLINK], &metrics);
+    assert_eq!(samples(&scraped(server))[DROPPED], "0");
+    volley(&network);
+    scraped_after_the_volley(server);
+    guard.signal(Signal::SIGTERM);
+    assert!(guard.end().status.success());
+}
+
+#[test]
+fn a_scrape_is_fresh_where_nobody_reads_what_is_displayed() {
+    let network = Network::new().unwrap();
+    let server = &network.server;
+    let (_reader, stdout) = full_pipe();
+    let mut run = server.command(TCPGUARD);
+    run.args(["run", "--iface", UPLINK, "--json", "--interval", "10ms"]);
+    let guard = Process::spawn_into(run.args(["--metrics", ADDRESS]), stdout);
+    guard.wait_for("guarding uplink:");
+    assert_eq!(samples(&scraped(server))[DROPPED], "0");
+    volley(&network);
+    scraped_after_the_volley(server);
+    guard.signal(Signal::SIGTERM);
+    assert!(guard.end().status.success());
+}
+
+#[test]
+fn a_guard_that_cannot_be_read_is_answered_with_the_reason() {
+    let (server, _street) = cable();
+    done(&server, &["attach", "--iface", "guarded"]);
+    let mut run = server.command(TCPGUARD);
+    run.args(["run", "--iface", "guarded", "--interval", "1h"]);
+    let watch = Process::spawn(run.args(["--metrics", ADDRESS]));
+    watch.wait_for("watching the guard");
+    assert!(scraped(&server).contains("tcpguard_build_info"));
+    done(&server, &["detach"]);
+    eventually("the reason is told", || {
+        let told = answer(&server, SCRAPE);
+        let is_refused = told.starts_with("HTTP/1.1 503 ");
+        is_refused.then(|| assert!(told.contains("was taken off"), "{told}"))
+    });
+    watch.signal(Signal::SIGTERM);
+    let ended = watch.end();
+    assert_eq!(ended.status.code(), ERROR, "{ended:?}");
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! What a guard counts, for Prometheus.
 //!
 //! ```text
-//! Sample -> page     the text of all metrics: one reading, no connection is looked at for it
-//!           server   hands out the latest page to who asks by HTTP
+//! Sample -> page       the text of all metrics
+//!           readings   takes a sample when the page is asked for, once a second at most
+//!           server     hands the page out by HTTP
 //! ```
 
 mod page;
+mod readings;
 mod server;
 
 use tcpguard_common::{
@@ -18,14 +20,14 @@ use tcpguard_common::{
 };
 
 use self::page::{Kind, Page};
-pub(crate) use self::server::{Latest, Server};
+pub(crate) use self::server::Server;
 use crate::{
     pins,
     sample::{InterfaceSample, Sample},
     watch::turnover::transitions,
 };
 
-/// All metrics of a guard; `errors` is how often it could not be read.
+/// All metrics of a guard; `errors` is how often it could not be read when they were asked for.
 pub(crate) fn text(sample: &Sample, errors: u64) -> String {
     let mut page = Page::default();
     guard(&mut page, sample, errors);
@@ -67,7 +69,7 @@ fn guard(page: &mut Page, sample: &Sample, errors: u64) {
     page.single(
         "collection_errors_total",
         Kind::Counter,
-        "How often the guard could not be read.",
+        "How often metrics were asked for and the guard could not be read.",
         errors,
     );
 }

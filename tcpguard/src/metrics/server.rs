@@ -1,21 +1,23 @@
-//! Hands the latest metrics out by HTTP: one method, two paths, no state.
+//! Hands metrics out by HTTP: one method, two paths.
 
 use std::{
+    cell::RefCell,
+    convert::Infallible,
+    future::{self, Future as _},
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    task::Poll,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
-use super::text;
+use super::readings::{Readings, Told};
 use crate::sample::Sample;
 
 /// The longest request that is read.
@@ -24,29 +26,6 @@ const LONGEST: usize = 4096;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many may ask at the same time; others wait in the kernel's queue.
 const AT_ONCE: usize = 8;
-
-/// The latest reading, and how often there was none to be had.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Latest(Arc<Mutex<(Option<Sample>, u64)>>);
-
-impl Latest {
-    /// Takes note of a reading that is on its way to somebody else.
-    pub(crate) fn note(&self, sample: Result<Sample>) -> Result<Sample> {
-        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &sample {
-            Ok(sample) => latest.0 = Some(sample.clone()),
-            Err(_) => latest.1 += 1,
-        }
-        sample
-    }
-
-    fn text(&self) -> String {
-        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (sample, errors) = &*latest;
-        let text = sample.as_ref().map(|sample| text(sample, *errors));
-        text.unwrap_or_default()
-    }
-}
 
 /// Listens at an address.
 pub(crate) struct Server(TcpListener);
@@ -61,29 +40,40 @@ impl Server {
         Ok(Self(listener))
     }
 
-    /// Answers until it is dropped.
-    pub(crate) async fn serve(self, latest: Latest) {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
+    /// Answers from `sample` until it is dropped.
+    pub(crate) async fn serve(self, sample: impl FnMut() -> Result<Sample>) -> Infallible {
+        let readings = RefCell::new(Readings::new(sample));
+        let told = || readings.borrow_mut().told(Instant::now());
+        let mut places: Vec<_> = (0..AT_ONCE)
+            .map(|_| Box::pin(self.answer_in_turn(told)))
+            .collect();
+        // Not spawned: what reads a guard is borrowed, and stays on its thread.
+        future::poll_fn(|context| {
+            for place in &mut places {
+                if let Poll::Ready(never) = place.as_mut().poll(context) {
+                    match never {}
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Answers one after the other.
+    async fn answer_in_turn(&self, told: impl Fn() -> Told) -> Infallible {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
             let Ok((stream, _)) = self.0.accept().await else {
                 // Out of descriptors, most likely: that passes.
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let latest = latest.clone();
-            tokio::spawn(async move {
-                // Who asks and leaves has no answer.
-                let _ = timeout(PATIENCE, answer(stream, &latest)).await;
-                drop(place);
-            });
+            // Who asks and leaves has no answer.
+            let _ = timeout(PATIENCE, answer(stream, &told)).await;
         }
     }
 }
 
-async fn answer(mut stream: TcpStream, latest: &Latest) -> io::Result<()> {
+async fn answer(mut stream: TcpStream, told: impl Fn() -> Told) -> io::Result<()> {
     let mut request = [0; LONGEST];
     let mut length = 0;
     let is_whole = |read: &[u8]| read.windows(4).any(|end| end == b"\r\n\r\n");
@@ -97,7 +87,10 @@ async fn answer(mut stream: TcpStream, latest: &Latest) -> io::Result<()> {
     }
     let request = request.get(..length).unwrap_or_default();
     let (status, body) = match target(request) {
-        Some("/metrics") => ("200 OK", latest.text()),
+        Some("/metrics") => match told() {
+            Ok(metrics) => ("200 OK", metrics),
+            Err(reason) => ("503 Service Unavailable", reason),
+        },
         Some("/") => ("200 OK", "tcpguard: metrics are at /metrics\n".to_owned()),
         Some(_) => ("404 Not Found", "metrics are at /metrics\n".to_owned()),
         None => ("400 Bad Request", "only GET is answered\n".to_owned()),

@@ -32,7 +32,7 @@ pub(crate) mod number;
 mod objection;
 mod reading;
 #[cfg(test)]
-mod specimen;
+pub(crate) mod specimen;
 mod tone;
 pub(crate) mod turnover;
 

@@ -19,7 +19,7 @@ use crate::sample::{Egress, Ingress, InterfaceSample, Sample};
 const TAKEN: Duration = Duration::from_millis(1_763_812_984_250);
 
 /// A guard that has counted nothing.
-pub(super) fn empty(interfaces: &[&str]) -> Sample {
+pub(crate) fn empty(interfaces: &[&str]) -> Sample {
     let interface = |name: &&str| InterfaceSample {
         name: (*name).to_owned(),
         ingress: Ingress::Native,

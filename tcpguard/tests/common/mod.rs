@@ -61,19 +61,26 @@ pub(crate) struct Ended {
 impl Process {
     /// Starts `command`.
     pub(crate) fn spawn(command: &mut Command) -> Self {
+        Self::spawn_into(command, Stdio::piped())
+    }
+
+    /// Starts `command` with a stdout that may be for somebody else.
+    pub(crate) fn spawn_into(command: &mut Command, stdout: Stdio) -> Self {
         command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped());
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (sender, lines) = mpsc::channel();
         let said = <[Arc<Mutex<String>>; 2]>::default();
-        let readers = vec![
-            listen(child.stdout.take().unwrap(), &sender, &said[0]),
-            listen(child.stderr.take().unwrap(), &sender, &said[1]),
-        ];
+        let stdout = child.stdout.take();
+        let readers = stdout
+            .map(|stdout| listen(stdout, &sender, &said[0]))
+            .into_iter()
+            .chain([listen(child.stderr.take().unwrap(), &sender, &said[1])])
+            .collect();
         Self {
             child,
             lines,
