@@ -12,7 +12,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 10] = [
     Tool {
         program: "ip",
         package: "iproute2",
@@ -54,6 +54,11 @@ const TOOLS: [Tool; 9] = [
         why: "objects to metrics as Prometheus would",
     },
     Tool {
+        program: "prometheus",
+        package: "prometheus",
+        why: "reads a guard by the dashboard and the alerts",
+    },
+    Tool {
         program: "sysctl",
         package: "procps",
         why: "forwarding inside the namespaces",
@@ -92,7 +97,10 @@ pub(crate) fn lines() -> Vec<String> {
 }
 
 fn missing_packages() -> Vec<&'static str> {
-    missing().map(|tool| tool.package).collect()
+    let mut packages: Vec<_> = missing().map(|tool| tool.package).collect();
+    // One of them has two tools.
+    packages.dedup();
+    packages
 }
 
 fn missing() -> impl Iterator<Item = &'static Tool> {
