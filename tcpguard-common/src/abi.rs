@@ -47,6 +47,11 @@ pub const FLOWS6: &str = "FLOWS6";
 /// SYN that arrives there may open a connection, if [`Interface::inbound`] says so.
 pub const PORTS: &str = "PORTS";
 
+/// Longest-prefix trie of IPv4 sources, in network order, to a [`Standing`](crate::policy::Standing).
+pub const PREFIXES4: &str = "PREFIXES4";
+/// The same of IPv6 sources.
+pub const PREFIXES6: &str = "PREFIXES6";
+
 /// Interfaces that one guard can hold.
 pub const MAX_INTERFACES: usize = 32;
 /// Hooks of an interface that are counted apart.
@@ -141,6 +146,8 @@ pub struct Config {
     pub inbound: u32,
     /// Zero.
     pub reserved: u32,
+    /// How many prefixes are in [`PREFIXES4`] and [`PREFIXES6`].
+    pub prefixes: [u32; 2],
     /// Of the flow tables' hash.
     pub seed: Seed,
     /// The release that made the programs, as text, with zeros behind it.
@@ -166,6 +173,7 @@ impl Config {
         per_jiffy: Ticks::per_jiffy(250),
         inbound: 0,
         reserved: 0,
+        prefixes: [0, 0],
         // Known to everybody, but none of zeros, with which all connections would be one to the hash.
         seed: Seed::known(0),
         release: release(),
@@ -326,10 +334,10 @@ impl Adjudication {
 
 const _: () = assert!(Verdict::CELLS < 256);
 const _: () = assert!(size_of::<Policy>() == 16);
-const _: () = assert!(size_of::<Config>() == 176 + 8 * MAX_INTERFACES);
+const _: () = assert!(size_of::<Config>() == 184 + 8 * MAX_INTERFACES);
 const _: () = assert!(core::mem::offset_of!(Config, transcript) == 32);
 const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 72);
-const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 176);
+const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 184);
 const _: () = assert!(size_of::<Adjudication>() == 24);
 const _: () = assert!(size_of::<Events>() == 8 * 103);
 const _: () = assert!(size_of::<Question4>() == 40);

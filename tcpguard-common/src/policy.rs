@@ -16,6 +16,32 @@ pub enum Action {
     Off,
 }
 
+/// What the lists of prefixes say of the source of a segment; of several prefixes the longest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Standing {
+    /// Nothing.
+    #[default]
+    Unlisted = 0,
+    /// It may do what it likes.
+    Trusted = 1,
+    /// Nothing of it is wanted.
+    Denied = 2,
+}
+
+impl Standing {
+    /// As it crosses to the kernel; what no standing has is none.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Trusted,
+            2 => Self::Denied,
+            _ => Self::Unlisted,
+        }
+    }
+}
+
 /// A set of reasons, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(transparent)]
@@ -113,7 +139,18 @@ impl Policy {
         }
     }
 
+    /// What it makes of the segments of a source: of one that is trusted, nothing is dropped.
+    #[inline(always)]
+    #[must_use]
+    pub const fn toward(self, standing: Standing) -> Self {
+        match standing {
+            Standing::Trusted => self.observed(),
+            Standing::Unlisted | Standing::Denied => self,
+        }
+    }
+
     /// The same checks, none of which drops: for the egress hook, which observes.
+    #[inline(always)]
     #[must_use]
     pub const fn observed(self) -> Self {
         Self {
@@ -151,6 +188,19 @@ mod tests {
         assert_eq!(policy.apply(port_zero), Verdict::ACCEPT);
         assert_eq!(policy.apply(flags_null), flags_null);
         assert_eq!(policy.apply(Verdict::IGNORE), Verdict::IGNORE);
+    }
+
+    #[test]
+    fn of_who_is_trusted_nothing_is_dropped() {
+        let verdict = Verdict::dropped(Reason::FlagsNull);
+        let toward = |number| {
+            let standing = Standing::from_number(number);
+            Policy::ENFORCE.toward(standing).apply(verdict)
+        };
+        assert_eq!(toward(Standing::Unlisted as u32), verdict);
+        assert_eq!(toward(Standing::Denied as u32), verdict);
+        let observed = Verdict::would_drop(Reason::FlagsNull);
+        assert_eq!(toward(Standing::Trusted as u32), observed);
     }
 
     #[test]

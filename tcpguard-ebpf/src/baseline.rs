@@ -17,6 +17,7 @@
     reason = "of the guard's modules the hook of what leaves is missing"
 )]
 
+mod admission;
 mod config;
 mod flow;
 mod guard;

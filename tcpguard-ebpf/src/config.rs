@@ -91,13 +91,22 @@ pub(crate) fn policy<C: Hooked>() -> Policy {
     }
 }
 
-/// Whether the ports that connections may be opened to are limited where this hook is.
+/// Whether the ports that connections may be opened to are limited anywhere.
 #[inline(always)]
-pub(crate) fn limits_ports<C: Hooked>(slot: usize) -> bool {
-    // Of what leaves, the host itself has opened it.
-    matches!(C::HOOK, Hook::Ingress)
-        && constant!(inbound) != 0
-        && constant!(interfaces[slot].inbound) != 0
+pub(crate) fn limits_any_ports() -> bool {
+    constant!(inbound) != 0
+}
+
+/// Whether they are at the interface in a slot.
+#[inline(always)]
+pub(crate) fn limits_ports(slot: usize) -> bool {
+    constant!(interfaces[slot].inbound) != 0
+}
+
+/// Whether anything is said of sources where this hook is.
+#[inline(always)]
+pub(crate) fn lists<C: Hooked>() -> bool {
+    matches!(C::HOOK, Hook::Ingress) && constant!(prefixes[0]) | constant!(prefixes[1]) != 0
 }
 
 /// What is written down about single frames, a [`Transcript`](tcpguard_common::abi::Transcript).

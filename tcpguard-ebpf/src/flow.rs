@@ -23,15 +23,13 @@ use tcpguard_common::{
     },
     flags::TcpFlags,
     flow::{FlowKey4, FlowKey6, Way},
-    reason::Reason,
     segment::{Addresses, Segment},
     table::{self, Candidates as _},
-    verdict::Verdict,
 };
 
 use crate::{
     config::{self, Hooked},
-    maps::{CLOCK, FULLNESS, PORTS},
+    maps::{CLOCK, FULLNESS},
     options::{self, Optioned},
     parsed::Parsed,
     table::{Sixteen, Tabled},
@@ -116,15 +114,8 @@ pub(crate) fn track<C: Hooked + Tracked + Optioned>(
     let seen = &mut parsed.question.rest.seen;
     seen.now = now();
     seen.voice = voice;
-    if seen.flags.contains(TcpFlags::SYN) {
-        if config::learns(seen.now) {
-            seen.voice = seen.voice.learning();
-        }
-        if !admits(ctx, parsed.question.rest.destination_port) {
-            let refused = Verdict::dropped(Reason::InboundClosed);
-            let seen = &mut parsed.question.rest.seen;
-            *seen = seen.opening(config::policy::<C>().apply(refused));
-        }
+    if seen.flags.contains(TcpFlags::SYN) && config::learns(seen.now) {
+        seen.voice = seen.voice.learning();
     }
     let bits = if parsed.version == 4 {
         ctx.rule4(&parsed.question.rest)
@@ -132,16 +123,6 @@ pub(crate) fn track<C: Hooked + Tracked + Optioned>(
         ctx.rule6(&parsed.question)
     };
     Ruling::from_trusted_bits(bits)
-}
-
-/// Whether a SYN seen by this hook may open a connection to a port.
-#[inline(always)]
-fn admits<C: Hooked>(ctx: &C, port: u16) -> bool {
-    let (slot, _) = config::interface(ctx);
-    !config::limits_ports::<C>(slot)
-        || PORTS
-            .get(slot as u32)
-            .is_some_and(|ports| ports.contains(port))
 }
 
 /// The moment: the kernel's, or that of a replay.

@@ -1,8 +1,12 @@
 //! What both hooks do with a frame.
 
-use tcpguard_common::{conn::seen::Voice, judge::judge_flags, segment::Segment, verdict::Verdict};
+use tcpguard_common::{
+    conn::seen::Voice, judge::judge_flags, policy::Standing, reason::Reason, segment::Segment,
+    verdict::Verdict,
+};
 
 use crate::{
+    admission::{self, Admitting},
     config::{self, Hooked},
     flow::{self, Tracked},
     options::Optioned,
@@ -11,6 +15,9 @@ use crate::{
     report::{self, Place},
     transcript::{self, Transcribe},
 };
+
+/// Of a source that is denied.
+const DENIED: Verdict = Verdict::dropped(Reason::Denied);
 
 /// What was decided about a frame, and what the tracker said of it: [`Ruling::bits`], or 0.
 ///
@@ -40,11 +47,11 @@ impl Judgement {
 
 /// What a hook's context has to be able to do.
 pub(crate) trait Guarded:
-    Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe
+    Admitting + Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe
 {
 }
 
-impl<C: Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe> Guarded for C {}
+impl<C: Admitting + Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe> Guarded for C {}
 
 /// Judges a frame, counts it, and writes its judgement down if the loader asked for that.
 ///
@@ -53,10 +60,11 @@ impl<C: Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe> Guarded f
 #[inline(always)]
 pub(crate) fn guard<C: Guarded>(ctx: &C) -> Verdict {
     let place = Place::of(ctx);
-    let seen = if config::tracking() {
-        look_called(ctx, place)
-    } else {
-        look::<C, false>(ctx, place)
+    let seen = match (config::tracking(), config::lists::<C>()) {
+        (true, false) => look_called(ctx, place),
+        (true, true) => look_called_listed(ctx, place),
+        (false, false) => look::<C, false, false>(ctx, place),
+        (false, true) => 0,
     };
     let judgement = match Judgement::from_bits(seen) {
         Some(judgement) => judgement,
@@ -70,25 +78,46 @@ pub(crate) fn guard<C: Guarded>(ctx: &C) -> Verdict {
 /// both together would be too large.
 #[inline(never)]
 fn look_called<C: Guarded>(ctx: &C, place: Place) -> u64 {
-    look::<C, true>(ctx, place)
+    look::<C, true, false>(ctx, place)
+}
+
+/// The same where sources are listed. A look of its own, so that nobody else pays for the calls.
+#[inline(never)]
+fn look_called_listed<C: Guarded>(ctx: &C, place: Place) -> u64 {
+    look::<C, true, true>(ctx, place)
 }
 
 /// Judges and counts a plain segment that is illegal by its flags, or of a connection that is plainly
 /// going on; [`Judgement::bits`], or 0 of any other frame.
 ///
-/// Without calls: each costs about as much as the parser (9 ns, AMD EPYC with its returns guarded).
+/// Without calls, unless sources are listed: each costs about as much as the parser (9 ns, AMD EPYC
+/// with its returns guarded).
 #[inline(always)]
-fn look<C: Guarded, const TRACKING: bool>(ctx: &C, place: Place) -> u64 {
+fn look<C: Guarded, const TRACKING: bool, const LISTED: bool>(ctx: &C, place: Place) -> u64 {
     let mut segment = Segment::EMPTY;
     if !parsed::plain(ctx, place.link, &mut segment) {
         return 0;
     }
+    let standing = if LISTED {
+        admission::standing(&segment)
+    } else {
+        Standing::Unlisted
+    };
     let mut judgement = Judgement {
         verdict: judge_flags(segment.flags),
         ruling: 0,
     };
     if judgement.verdict.is_drop() {
-        judgement.verdict = config::policy::<C>().apply(judgement.verdict);
+        let policy = config::policy::<C>().toward(standing);
+        judgement.verdict = policy.apply(judgement.verdict);
+        if LISTED && !judgement.verdict.is_drop() {
+            return 0;
+        }
+    } else if matches!(standing, Standing::Denied) {
+        judgement.verdict = config::policy::<C>().apply(DENIED);
+        if !judgement.verdict.is_drop() {
+            return 0;
+        }
     } else if TRACKING {
         match flow::track_plain::<C>(&segment) {
             Some(ruling) => judgement.ruling = ruling.bits(),
@@ -131,22 +160,38 @@ pub(crate) fn follow<C: Guarded>(ctx: &C) {
     }
 }
 
-/// By what stands in the segment alone, then by its connection.
+/// By what stands in the segment alone, then by its source, then by its connection.
 #[inline(always)]
 fn judge<C: Guarded>(ctx: &C, parsed: &mut Parsed) -> Judgement {
+    ctx.admit(parsed);
     let mut verdict = judge_flags(parsed.flags());
-    let mut bits = 0;
-    if !verdict.is_drop() && config::tracking() {
-        let ruling = flow::track(ctx, parsed, config::voice::<C>());
-        report::event(ruling);
-        verdict = ruling.verdict();
-        bits = ruling.bits();
+    let mut ruling = 0;
+    if !verdict.is_drop() && config::tracking() && !denied::<C>(parsed).is_drop() {
+        let ruled = flow::track(ctx, parsed, config::voice::<C>());
+        report::event(ruled);
+        verdict = ruled.verdict();
+        ruling = ruled.bits();
     }
     if verdict.is_drop() {
-        verdict = config::policy::<C>().apply(verdict);
+        let policy = config::policy::<C>().toward(parsed.standing());
+        verdict = policy.apply(verdict);
     }
-    Judgement {
-        verdict,
-        ruling: bits,
+    // Where it passes as if nothing were said of its source, that is counted; and what is only
+    // objected to for another reason does not pass if its source may not.
+    let denied = denied::<C>(parsed);
+    if !verdict.is_drop()
+        && (denied.is_drop() || verdict.reason().is_none() && denied.reason().is_some())
+    {
+        verdict = denied;
+    }
+    Judgement { verdict, ruling }
+}
+
+/// What becomes of a segment by its source alone.
+#[inline(always)]
+fn denied<C: Guarded>(parsed: &Parsed) -> Verdict {
+    match parsed.standing() {
+        Standing::Denied => config::policy::<C>().apply(DENIED),
+        Standing::Unlisted | Standing::Trusted => Verdict::ACCEPT,
     }
 }

@@ -17,6 +17,7 @@
               function, and a hook is given its context by value"
 )]
 
+mod admission;
 mod config;
 mod flow;
 mod guard;

@@ -1,7 +1,7 @@
 //! Every map: who writes it, who reads it, what happens when it is full.
 
 use aya_ebpf::{
-    btf_maps::{Array, PerCpuArray},
+    btf_maps::{Array, LpmTrie, PerCpuArray},
     macros::btf_map,
 };
 use tcpguard_common::{
@@ -39,6 +39,15 @@ pub(crate) static EVENTS: PerCpuArray<Events, 1> = PerCpuArray::new();
 /// programs are attached, which sets the size to the interfaces it guards; read by the ingress hook.
 #[btf_map]
 pub(crate) static PORTS: Array<PortSet, 1> = Array::new();
+
+/// What is said of IPv4 sources. Written by the loader before the programs are attached, which sets the
+/// size to what it has; read by the ingress hook.
+#[btf_map]
+pub(crate) static PREFIXES4: LpmTrie<[u8; 4], u32, 1> = LpmTrie::new();
+
+/// Of IPv6 sources, as above.
+#[btf_map]
+pub(crate) static PREFIXES6: LpmTrie<[u32; 4], u32, 1> = LpmTrie::new();
 
 /// When a table was last full. Written by both hooks, read by them. One entry.
 #[btf_map]

@@ -54,7 +54,7 @@ impl Optioned for TcContext {
 /// Adds to what is seen of a segment what its options say.
 #[inline(always)]
 pub(crate) fn read(ctx: &impl Optioned, parsed: &mut Parsed) {
-    let (at, len) = (u32::from(parsed.options_at), parsed.options_len);
+    let (at, len) = (parsed.options_at.into(), parsed.options_len.into());
     if len == 0 {
         return;
     }

@@ -20,6 +20,7 @@ use tcpguard_common::{
     },
     flags::TcpFlags,
     parse::{Link, parse, parse_plain},
+    policy::Standing,
     segment::{Addresses, Segment},
     verdict::Verdict,
 };
@@ -37,7 +38,9 @@ pub(crate) struct Parsed {
     /// Where the options that the tracker reads begin in the frame, in octets.
     pub(crate) options_at: u16,
     /// How many octets of them there are.
-    pub(crate) options_len: u32,
+    pub(crate) options_len: u16,
+    /// What is said of the source, a [`Standing`].
+    pub(crate) standing: u16,
 }
 
 impl Parsed {
@@ -56,6 +59,7 @@ impl Parsed {
         version: 0,
         options_at: 0,
         options_len: 0,
+        standing: 0,
     };
 
     #[inline(always)]
@@ -65,7 +69,7 @@ impl Parsed {
         rest.destination_port = segment.destination_port;
         rest.seen = Seen::new(segment, Ticks(0), Voice::FOREIGN);
         self.options_at = segment.options_at;
-        self.options_len = u32::from(segment.options_len);
+        self.options_len = u16::from(segment.options_len);
         match segment.addresses {
             Addresses::V4 {
                 source,
@@ -92,6 +96,12 @@ impl Parsed {
     #[inline(always)]
     pub(crate) fn flags(&self) -> TcpFlags {
         self.question.rest.seen.flags
+    }
+
+    /// What is said of the source.
+    #[inline(always)]
+    pub(crate) fn standing(&self) -> Standing {
+        Standing::from_number(self.standing.into())
     }
 
     /// The segment but for its addresses and options.

@@ -3,19 +3,20 @@
 use std::io::{self, Write as _};
 
 use crate::{
+    admission::{inbound, sources::Sources},
     guard::{Attached, Guard},
-    inbound,
     sample::{Egress, Ingress},
     tracking::{self, Plan},
     watch::number,
 };
 
-/// Says on stderr where each interface is guarded, and what is remembered.
-pub(crate) fn announce(guard: &Guard) {
+/// Says on stderr where each interface is guarded, against whom, and what is remembered.
+pub(crate) fn announce(guard: &Guard, sources: &Sources) {
     for attached in guard.attached() {
         let _ = writeln!(io::stderr(), "{}", announcement(attached));
     }
-    let _ = writeln!(io::stderr(), "{}", tracked(guard.plan()));
+    let plan = tracked(guard.plan());
+    let _ = writeln!(io::stderr(), "{plan}{}", sources.described());
 }
 
 /// Where an interface is guarded, and why there: nobody should have to guess.

@@ -14,10 +14,9 @@ use aya_obj::programs::XdpAttachType;
 use tcpguard_common::abi::{Config, Hook};
 
 use crate::{
+    admission::Admission,
     found::{self, Found},
-    guard,
-    inbound::{self, Inbound},
-    netlink,
+    guard, netlink,
     object::{self, KEPT, Log},
     pins::{self, Pin, Pins},
     programs,
@@ -68,23 +67,24 @@ impl Pinned {
     }
 
     /// Puts the programs of this release on its links, loaded with `config`, which may differ from the
-    /// present one in what does not shape the maps, and the rules of each interface. If that fails, the
-    /// guard is as it was.
+    /// present one in what does not shape the maps, and with this admission. If that fails, the guard is
+    /// as it was.
     pub(crate) fn exchange(
         &self,
         pins: &Pins,
         config: &Config,
-        inbound: &[Inbound],
+        admission: &Admission,
     ) -> Result<Exchanged> {
         check_links(&self.found, config, &self.links)?;
         // Whether the tables have the shape that the new programs expect.
         self.found.flows()?;
-        let config = Config {
+        let mut config = Config {
             release: Config::DEFAULT.release,
             ..*config
         };
-        let mut ebpf = open(pins, &self.found, &inbound::apply(inbound, config))?;
-        inbound::write(inbound, &mut ebpf)?;
+        admission.apply(&mut config)?;
+        let mut ebpf = open(pins, &self.found, &config)?;
+        admission.write(&mut ebpf)?;
         guard::load(&mut ebpf)?;
         let mut exchanged = Exchanged(Vec::new());
         for hook in [Hook::Egress, Hook::Ingress] {

@@ -20,9 +20,13 @@ use tcpguard_common::{
 };
 
 use crate::{
+    admission::{
+        Admission,
+        inbound::{self, Inbound},
+        sources::Sources,
+    },
     clock,
     flows::{Census, Flows},
-    inbound::{self, Inbound},
     netlink::{self, Interface},
     programs,
     reader::{self, Guarded, Place, Reader},
@@ -145,6 +149,20 @@ impl Found {
     pub(crate) fn inbound(&self) -> Result<Vec<Inbound>> {
         let config = self.config()?;
         inbound::read(self.map(abi::PORTS)?, &config)
+    }
+
+    /// What is said of sources.
+    pub(crate) fn sources(&self) -> Result<Sources> {
+        self.config()?;
+        Sources::of([self.map(abi::PREFIXES4)?, self.map(abi::PREFIXES6)?])
+    }
+
+    /// All that is said of who may.
+    pub(crate) fn admission(&self) -> Result<Admission> {
+        Ok(Admission {
+            inbound: self.inbound()?,
+            sources: self.sources()?,
+        })
     }
 
     /// The interfaces that it was attached to, by their slots; nothing where one is gone.

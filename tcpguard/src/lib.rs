@@ -1,5 +1,6 @@
 //! The loader of tcpguard and its host tools.
 
+pub mod admission;
 mod announcement;
 pub mod cli;
 pub mod clock;
@@ -12,7 +13,6 @@ pub mod explain;
 pub mod flows;
 mod found;
 pub mod guard;
-pub mod inbound;
 mod log;
 pub mod manual;
 mod metrics;
@@ -20,6 +20,7 @@ mod netlink;
 pub mod object;
 pub mod pinned;
 mod pins;
+pub mod prefix;
 mod preflight;
 mod programs;
 mod reader;

@@ -65,6 +65,8 @@ pub(crate) fn open_over(
         .override_global(aya_log::LEVEL, &level, true)
         .map_max_entries(abi::COUNTERS, slots)
         .map_max_entries(abi::PORTS, config.interface_count.max(1))
+        .map_max_entries(abi::PREFIXES4, config.prefixes[0].max(1))
+        .map_max_entries(abi::PREFIXES6, config.prefixes[1].max(1))
         .map_max_entries(abi::FLOWS4, config.sets[0])
         .map_max_entries(abi::FLOWS6, config.sets[1])
         .load(OBJECT)

@@ -28,7 +28,7 @@ pub fn attach(args: &GuardArgs) -> Result<ExitCode> {
     remove_dead(&pins)?;
     let mut guard = Guard::attach(&options)?;
     guard.pin(&pins)?;
-    announcement::announce(&guard);
+    announcement::announce(&guard, &options.sources);
     guard.leave();
     Ok(ExitCode::SUCCESS)
 }

@@ -89,6 +89,27 @@ impl Pins {
         Ok(Pin { path, index, hook })
     }
 
+    /// The right to change the guards of this network namespace, until it is dropped: it outlives the lock
+    /// where a change is on trial. Nothing where none is pinned.
+    ///
+    /// # Errors
+    ///
+    /// If a change is on trial.
+    pub(crate) fn sole(&self) -> Result<Option<Sole>> {
+        let Ok(here) = File::open(&self.here) else {
+            return Ok(None);
+        };
+        let shown = self.here.display();
+        match flock(&here, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => bail!(
+                "a change of `tcpguard reload --confirm` is on trial: confirm it, or wait until it is \
+                 taken back (`fuser {shown}` tells by which process)"
+            ),
+            locked => locked.with_context(|| format!("failed to lock {shown}"))?,
+        }
+        Ok(Some(Sole { _here: here }))
+    }
+
     /// A directory for maps that are handed over.
     pub(crate) fn handover(&self) -> Result<Handover<'_>> {
         create(Path::new(HANDOVER))?;
@@ -125,6 +146,11 @@ impl Drop for Pins {
             let _ = fs::remove_dir(namespace);
         }
     }
+}
+
+/// The right to change guards. The kernel lets go of it with the process.
+pub(crate) struct Sole {
+    _here: File,
 }
 
 /// Maps on their way from programs to those that take their place. Gone when it is dropped.

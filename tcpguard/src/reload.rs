@@ -10,17 +10,21 @@ use netlink_packet_route::link::LinkLayerType;
 use tcpguard_common::{
     abi::Config,
     conn::seen::Voice,
-    policy::{Policy, ReasonSet},
+    policy::{Policy, ReasonSet, Standing},
 };
 
 use crate::{
+    admission::{
+        self, Admission,
+        inbound::{self, Inbound, Rules},
+        sources::Sources,
+    },
     cli::{CheckConfigArgs, Mode, ReloadArgs},
     config::{self, File},
     enforce,
     exchange::{self, Exchanged, Pinned},
     found::{self, Found},
-    inbound::{self, Inbound, Rules},
-    pins::Pins,
+    pins::{Pins, Sole},
     preflight, runtime,
     sample::Ingress,
     trial::{self, Trial},
@@ -32,15 +36,17 @@ const UNCONFIRMED: u8 = 1;
 /// Gives the guard that `tcpguard attach` has attached another policy.
 pub fn reload(args: &ReloadArgs) -> Result<ExitCode> {
     let file = config::given(args.config.as_deref())?;
-    let wish = Wish::new(args, file);
+    let wish = Wish::new(args, file)?;
     ensure!(
         wish.says_something(),
-        "nothing to change: give --config FILE, --enforce LIST, --observe or --inbound PORTS"
+        "nothing to change: give --config FILE, --enforce LIST, --observe, --inbound PORTS, \
+         --trusted FILE or --denied FILE"
     );
     preflight::check()?;
     preflight::check_reader()?;
     let Some(limit) = args.confirm else {
-        change(&wish)?;
+        let (_changed, told) = change(&wish)?;
+        let _ = writeln!(io::stdout(), "{told}");
         return Ok(ExitCode::SUCCESS);
     };
     let make = || change(&wish);
@@ -61,16 +67,25 @@ struct Wish {
     policy: Option<Policy>,
     /// To which ports connections may be opened; as before if that is not said.
     inbound: Option<Rules>,
+    /// What is said of sources, of these standings; of others as before.
+    sources: Sources,
+    standings: Vec<Standing>,
     file: File,
 }
 
 impl Wish {
     /// A file is the whole of it; without one, what the options do not name stays.
-    fn new(args: &ReloadArgs, file: File) -> Self {
+    fn new(args: &ReloadArgs, file: File) -> Result<Self> {
         let is_whole = args.config.is_some();
         let drops = is_whole || args.observe || args.enforce.is_some();
         let opens = is_whole || args.inbound.is_some();
-        Self {
+        let (trusted, denied) = (args.trusted.as_deref(), args.denied.as_deref());
+        let standings = [
+            (Standing::Trusted, is_whole || trusted.is_some()),
+            (Standing::Denied, is_whole || denied.is_some()),
+        ];
+        let standings = standings.into_iter().filter(|(_, is_said)| *is_said);
+        Ok(Self {
             names: if args.interfaces.is_empty() {
                 file.iface.clone()
             } else {
@@ -78,12 +93,30 @@ impl Wish {
             },
             policy: drops.then(|| enforce::policy(args.observe, args.enforce, &file)),
             inbound: opens.then(|| file.inbound(args.inbound.as_ref())),
+            sources: file.sources(trusted, denied)?,
+            standings: standings.map(|(standing, _)| standing).collect(),
             file,
-        }
+        })
     }
 
     const fn says_something(&self) -> bool {
-        self.policy.is_some() || self.inbound.is_some()
+        self.policy.is_some() || self.inbound.is_some() || !self.standings.is_empty()
+    }
+
+    /// Who may, for a guard.
+    fn admission(&self, found: &Found, config: &Config) -> Result<Admission> {
+        let mut sources = found.sources()?;
+        // Both first, so that what changes sides is never on both.
+        for standing in &self.standings {
+            sources = sources.with(&Sources::default(), *standing)?;
+        }
+        for standing in &self.standings {
+            sources = sources.with(&self.sources, *standing)?;
+        }
+        Ok(Admission {
+            inbound: self.inbound(found, config)?,
+            sources,
+        })
     }
 
     /// To which ports connections may be opened, by the slots of the guard's interfaces.
@@ -103,35 +136,44 @@ struct Changed {
     /// What was dropped before.
     before: ReasonSet,
     exchanged: Exchanged,
+    /// As long as this is open, nobody else changes anything.
+    _sole: Option<Sole>,
 }
 
-/// Makes a guard what it is to be, and says so.
-fn change(wish: &Wish) -> Result<Changed> {
+/// Makes a guard what it is to be, and returns what is to be said of that.
+fn change(wish: &Wish) -> Result<(Changed, String)> {
     let pins = Pins::open()?;
+    let sole = pins.sole()?;
     let guard = single(exchange::pinned(&pins, &wish.names)?)?;
     let names = guard.found.names().join(", ");
     let stays = || format!("the guard on {names} stays as it is");
     let before = guard.config().with_context(stays)?;
     check_fixed(&guard, &before, &wish.file).with_context(stays)?;
-    let inbound = wish.inbound(&guard.found, &before).with_context(stays)?;
+    let admission = wish.admission(&guard.found, &before).with_context(stays)?;
     let policy = wish.policy.unwrap_or(before.ingress);
+    admission::check_session(&admission.sources, &policy).with_context(stays)?;
     let config = Config {
         ingress: policy,
         egress: policy.observed(),
         ..before
     };
-    let exchanged = guard.exchange(&pins, &config, &inbound);
+    let exchanged = guard.exchange(&pins, &config, &admission);
     let exchanged = exchanged.with_context(|| format!("cannot reload the guard on {names}"))?;
     // From here on nothing fails: what is changed must be known to who may have to take it back.
     let dropped = enforce::described(policy.drop);
-    let present = guard.found.slots(&config).zip(inbound);
+    let present = guard.found.slots(&config).zip(admission.inbound);
     let present = present.filter_map(|(interface, rule)| Some((interface?.name.clone(), rule)));
     let inbound = inbound::described(&present.collect::<Vec<_>>());
-    let _ = writeln!(io::stdout(), "reloaded {names}: {dropped}{inbound}");
-    Ok(Changed {
+    let sources = admission.sources.described();
+    let changed = Changed {
         before: before.ingress.drop,
         exchanged,
-    })
+        _sole: sole,
+    };
+    Ok((
+        changed,
+        format!("reloaded {names}: {dropped}{inbound}{sources}"),
+    ))
 }
 
 /// Makes the guard what it was before, but for what somebody else has changed since.
@@ -169,10 +211,11 @@ pub fn check(args: &CheckConfigArgs) -> Result<ExitCode> {
     inbound.push(("elsewhere".to_owned(), anywhere));
     writeln!(
         io::stdout(),
-        "{} is valid: guards {interfaces}; {}{}",
+        "{} is valid: guards {interfaces}; {}{}{}",
         args.file.display(),
         enforce::described(policy.drop),
-        inbound::described(&inbound)
+        inbound::described(&inbound),
+        file.sources(None, None)?.described()
     )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -54,7 +54,7 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
             return shown.watch(metrics, || followed.sample()).await;
         }
         let mut guard = Guard::attach(&options)?;
-        announcement::announce(&guard);
+        announcement::announce(&guard, &options.sources);
         if options.log == Log::Debug {
             log::follow(guard.ebpf())?;
         }

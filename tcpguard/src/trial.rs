@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write as _},
     os::fd::AsFd as _,
-    process,
+    process, thread,
     time::Duration,
 };
 
@@ -29,33 +29,36 @@ pub(crate) enum Trial<T> {
 }
 
 /// Makes a change, and waits whether it is confirmed within `limit`: by Enter on the terminal, or by
-/// SIGUSR1. A signal that would end this process, as when the terminal is gone, is a no; SIGTSTP, with
-/// which the time would stop as well, is nothing.
+/// SIGUSR1. SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM and SIGUSR2 are a no; SIGTSTP, with which the time
+/// would stop as well, is nothing. The change comes with what is to be said of it.
 ///
 /// # Errors
 ///
 /// If the change fails.
 pub(crate) async fn run<T>(
     limit: Duration,
-    change: impl FnOnce() -> Result<T>,
+    change: impl FnOnce() -> Result<(T, String)>,
 ) -> Result<Trial<T>> {
     // Before the change: what it cuts may be the session that it was asked for in.
     let mut no = No::new()?;
     let mut yes = listen(SignalKind::user_defined1())?;
     let _stop = listen(SignalKind::from_raw(libc::SIGTSTP))?;
-    let changed = change()?;
+    let (changed, told) = change()?;
+    let time = sleep(limit);
     let mut terminal = terminal();
-    announce(limit, terminal.is_some());
+    let has_terminal = terminal.is_some();
+    // Not here: the time runs, whether or not anybody reads this.
+    thread::spawn(move || announce(&told, limit, has_terminal));
     tokio::select! {
         biased;
         _ = yes.recv() => Ok(Trial::Kept),
         () = is_entered(&mut terminal) => Ok(Trial::Kept),
         () = no.comes() => Ok(Trial::Refused(changed)),
-        () = sleep(limit) => Ok(Trial::Refused(changed)),
+        () = time => Ok(Trial::Refused(changed)),
     }
 }
 
-/// Signals that end a process, but for the one that is a yes.
+/// Signals that are a no.
 struct No {
     ending: Ending,
     others: [Signal; 3],
@@ -99,7 +102,8 @@ fn terminal() -> Option<pipe::Receiver> {
     Some(terminal)
 }
 
-fn announce(limit: Duration, has_terminal: bool) {
+fn announce(told: &str, limit: Duration, has_terminal: bool) {
+    let _ = writeln!(io::stdout(), "{told}");
     let enter = if has_terminal { "press Enter, or " } else { "" };
     let _ = writeln!(
         io::stderr(),

@@ -21,6 +21,7 @@ pub fn upgrade(args: &UpgradeArgs) -> Result<ExitCode> {
     preflight::check()?;
     preflight::check_reader()?;
     let pins = Pins::open()?;
+    let _sole = pins.sole()?;
     let mut failures = Vec::new();
     // One that is refused keeps no other from it, and neither does a reader who leaves.
     for guard in exchange::pinned(&pins, &args.interfaces)? {
@@ -47,7 +48,7 @@ pub fn upgrade(args: &UpgradeArgs) -> Result<ExitCode> {
 fn swap(pins: &Pins, guard: &Pinned) -> Result<String> {
     let config = guard.config()?;
     let connections = guard.found.flows()?.connections().len();
-    let _former = guard.exchange(pins, &config, &guard.found.inbound()?)?;
+    let _former = guard.exchange(pins, &config, &guard.found.admission()?)?;
     Ok(format!(
         "release {} to {}; {} connections go on",
         release(&config),

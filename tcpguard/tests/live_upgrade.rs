@@ -251,10 +251,20 @@ fn a_change_on_trial_is_kept_only_if_it_is_confirmed() {
         assert_taken_back(cut);
     }
 
-    let overtaken = trial("10m");
-    done(&server, &["reload", "--enforce", "flags"]);
-    overtaken.signal(Signal::SIGTERM);
-    let ended = overtaken.end();
+    let alone = trial("20s");
+    for other in [&["reload", "--enforce", "flags"][..], &["upgrade"]] {
+        let ended = tcpguard(&server, other);
+        assert_eq!(ended.status.code(), ERROR, "{ended:?}");
+        assert!(ended.stderr.contains("on trial"), "{ended:?}");
+    }
+    // Taken off is taken off, and another guard is not this one.
+    done(&server, &["detach"]);
+    done(
+        &server,
+        &["attach", "--iface", "guarded", "--enforce", "flags"],
+    );
+    alone.signal(Signal::SIGTERM);
+    let ended = alone.end();
     assert!(ended.stderr.contains("left alone"), "{ended:?}");
     assert_eq!(mode(), "enforce");
 

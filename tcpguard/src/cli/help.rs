@@ -30,15 +30,19 @@ pub(super) const RELOAD_HELP: &str = "\
 Counters and connections stay: each hook changes from one policy to the other between two frames. If
 anything is wrong with the file, or it says what only another guard could be (iface, mode, max-conns,
 ingress-only), nothing changes. learn, interval, output and metrics are for the start, and passed over.
+A file is the whole of it: a list or a rule that it does not name is gone. Without a file, what no option
+names stays.
 
 With --confirm the command waits, and what it has changed has its former programs again unless Enter is
-pressed, or SIGUSR1 sent to it, in time: what cuts off its own operator heals by itself. Signals that
-would end it take the change back as well, but for SIGKILL, which cannot be caught.
+pressed, or SIGUSR1 sent to it, in time: what cuts off its own operator heals by itself. SIGINT, SIGTERM,
+SIGHUP, SIGQUIT, SIGALRM and SIGUSR2 take the change back at once; SIGKILL leaves it as it is. Nothing
+else is changed meanwhile.
 
 Examples:
   tcpguard reload --config /etc/tcpguard.toml
   tcpguard reload --config /etc/tcpguard.toml --confirm 60s
   tcpguard reload --iface eth0 --observe     stop dropping, go on counting
+  tcpguard reload --denied blocklist.txt --inbound ports=22,443
 
 Exit status: 0 changed, 1 not confirmed (taken back, or left to who changed it since), 2 error.";
 

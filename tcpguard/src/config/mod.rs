@@ -10,15 +10,24 @@
 
 mod complaint;
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
+    admission::{
+        inbound::{Inbound, Rules},
+        sources::Sources,
+    },
     cli::{MAX_CONNS, Mode, shortest},
     enforce::ReasonList,
-    inbound::{Inbound, Rules},
 };
 
 /// What a file says; `None` where it says nothing.
@@ -52,6 +61,10 @@ pub struct File {
     pub metrics: Option<SocketAddr>,
     /// To which ports connections may be opened from outside.
     pub inbound: Option<Inbound>,
+    /// File of prefixes of whose segments nothing is dropped; from where this file is.
+    pub trusted: Option<PathBuf>,
+    /// File of prefixes of whose segments everything is dropped.
+    pub denied: Option<PathBuf>,
     /// What is said of single interfaces, by name.
     #[serde(default)]
     pub interface: BTreeMap<String, AtInterface>,
@@ -66,6 +79,16 @@ pub struct AtInterface {
 }
 
 impl File {
+    /// What is said of sources, by files that options name or else this one.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be read, or has a line that makes no sense.
+    pub(crate) fn sources(&self, trusted: Option<&Path>, denied: Option<&Path>) -> Result<Sources> {
+        let trusted = trusted.or(self.trusted.as_deref());
+        Sources::read(trusted, denied.or(self.denied.as_deref()))
+    }
+
     /// To which ports connections may be opened from outside, unless the option says so.
     pub(crate) fn inbound(&self, option: Option<&Inbound>) -> Rules {
         let anywhere = option.or(self.inbound.as_ref());
@@ -99,7 +122,12 @@ pub enum Output {
 pub fn read(path: &Path) -> Result<File> {
     let shown = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("failed to read {shown}"))?;
-    parse(&text).map_err(|complaint| anyhow!("{shown}:{complaint}"))
+    let mut file = parse(&text).map_err(|complaint| anyhow!("{shown}:{complaint}"))?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    for list in [&mut file.trusted, &mut file.denied].into_iter().flatten() {
+        *list = directory.join(&*list);
+    }
+    Ok(file)
 }
 
 /// The file that an option names; an empty one if there is none.
@@ -171,6 +199,7 @@ mod tests {
              enforce = [\"flags-null\"]\nmax-conns = 4096\nlearn = \"90s\"\n\
              ingress-only = true\ninterval = \"500ms\"\noutput = \"json\"\n\
              metrics = \"127.0.0.1:9640\"\ninbound = { ports = [443, \"8000-8099\"] }\n\
+             trusted = \"office.txt\"\ndenied = \"/etc/bad.txt\"\n\
              [interface.eth1]\ninbound = \"closed\"\n",
         );
         let file = file.unwrap();
@@ -184,6 +213,8 @@ mod tests {
         assert_eq!(file.ingress_only, Some(true));
         assert_eq!(file.interval, Some(Duration::from_millis(500)));
         assert_eq!(file.output, Some(Output::Json));
+        assert_eq!(file.trusted, Some("office.txt".into()));
+        assert_eq!(file.denied, Some("/etc/bad.txt".into()));
         let inbound = file.inbound(None);
         assert_eq!(inbound.anywhere.to_string(), "ports=443,8000-8099");
         assert_eq!(inbound.at["eth1"], Inbound::CLOSED);

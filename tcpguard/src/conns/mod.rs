@@ -20,7 +20,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-pub use self::filter::{Filter, Prefix};
+pub use self::filter::Filter;
 use self::listing::Listing;
 use crate::{cli::ConnsArgs, flows::Flows, found, preflight};
 

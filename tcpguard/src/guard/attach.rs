@@ -20,8 +20,8 @@ use tcpguard_common::{
 
 use super::{Attached, Options, error::AttachError, error::chain};
 use crate::{
+    admission::{Admission, inbound::Inbound},
     cli::Mode,
-    inbound::{self, Inbound},
     netlink::{self, Interface},
     object::{self, Log},
     programs,
@@ -42,19 +42,22 @@ pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>, Plan), A
     let plan = options.tracking.plan(bridges);
     let plan = plan.map_err(AttachError::Tracking)?;
     let config = plan.apply(config(options, &targets));
-    let config = config.map_err(AttachError::Tracking)?;
+    let mut config = config.map_err(AttachError::Tracking)?;
     let names = targets.iter().map(|target| {
         let Interface { name, layer, .. } = &target.interface;
         (&**name, *layer == LinkLayerType::Loopback)
     });
-    let inbound = options.inbound.of(names).map_err(AttachError::Inbound)?;
-    let config = inbound::apply(&inbound, config);
+    let admission = Admission {
+        inbound: options.inbound.of(names).map_err(AttachError::Inbound)?,
+        sources: options.sources.clone(),
+    };
+    admission.apply(&mut config).map_err(AttachError::Maps)?;
     let mut ebpf = object::open(&config, options.log)?;
-    inbound::write(&inbound, &mut ebpf).map_err(AttachError::Maps)?;
+    admission.write(&mut ebpf).map_err(AttachError::Maps)?;
     load(&mut ebpf)?;
     let attached = targets
         .iter()
-        .zip(inbound)
+        .zip(admission.inbound)
         .map(|(target, inbound)| attach_to(&mut ebpf, &target.interface, inbound, options))
         .collect::<Result<_, _>>()?;
     Ok((ebpf, attached, plan))

@@ -17,11 +17,15 @@ use tcpguard_common::{abi::Hook, policy::Policy};
 pub(crate) use self::attach::{egress, ingress, load};
 pub use self::error::AttachError;
 use crate::{
+    admission::{
+        self,
+        inbound::{Inbound, Rules},
+        sources::Sources,
+    },
     cli::{GuardArgs, Mode},
     config::File,
     enforce,
     flows::Census,
-    inbound::{Inbound, Rules},
     object::Log,
     pins::{Pin, Pins},
     reader::{Guarded, Place, Reader},
@@ -44,6 +48,8 @@ pub struct Options {
     pub tracking: Tracking,
     /// To which ports connections may be opened from outside.
     pub inbound: Rules,
+    /// What is said of sources.
+    pub sources: Sources,
 }
 
 /// Programs at work on interfaces.
@@ -75,7 +81,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// If neither names an interface.
+    /// If neither names an interface, if a file of prefixes makes no sense, or if it denies the session
+    /// that this process was started in.
     pub fn new(args: &GuardArgs, file: &File, log: Log) -> Result<Self> {
         let interfaces = if args.interfaces.is_empty() {
             &file.iface
@@ -86,11 +93,15 @@ impl Options {
             !interfaces.is_empty(),
             "no interface is named: give --iface IF, or write iface = [\"IF\"] into the file"
         );
+        let policy = enforce::policy(args.observe, args.enforce, file);
+        let sources = file.sources(args.trusted.as_deref(), args.denied.as_deref())?;
+        admission::check_session(&sources, &policy)?;
         Ok(Self {
             interfaces: interfaces.clone(),
             mode: args.mode.or(file.mode).unwrap_or(Mode::Auto),
-            policy: enforce::policy(args.observe, args.enforce, file),
+            policy,
             log,
+            sources,
             inbound: file.inbound(args.inbound.as_ref()),
             tracking: Tracking {
                 max_conns: args.max_conns.or(file.max_conns),

@@ -10,16 +10,16 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use aya::programs::ProgramInfo;
 use serde::Serialize;
 use tcpguard_common::abi::Config;
 
 use self::settings::Settings;
 use crate::{
+    admission::inbound::Inbound,
     cli::StatusArgs,
     found::{self, Found},
-    inbound::Inbound,
     netlink::Interface,
     pins, preflight,
     sample::Egress,
@@ -126,10 +126,12 @@ fn guarded(found: &Found, interface: &Interface, is_pinned: bool) -> Guarded {
     let egress = found::observer(interface).unwrap_or_default();
     let config = found.config();
     let since = since(found, config.as_ref().ok());
-    let inbound = config
-        .as_ref()
-        .ok()
-        .map(|config| rule(found, interface, config));
+    let settings = config.as_ref().ok().map(|config| {
+        let inbound = rule(found, interface, config)?;
+        Ok(Settings::new(config, &inbound))
+    });
+    let settings: Result<_> = settings.transpose();
+    let unknown = config.as_ref().err().or(settings.as_ref().err());
     Guarded {
         interface: interface.name.clone(),
         held_by: if is_pinned { ATTACH } else { "process" },
@@ -137,20 +139,17 @@ fn guarded(found: &Found, interface: &Interface, is_pinned: bool) -> Guarded {
         ingress: Hooked::new(found::ingress(interface).as_str(), &found.program),
         egress: egress.map(|program| Hooked::new(Egress::Tcx.as_str(), &program)),
         release: config.as_ref().ok().map(release),
-        unknown: config.as_ref().err().map(ToString::to_string),
-        config: config
-            .ok()
-            .zip(inbound)
-            .map(|(config, inbound)| Settings::new(&config, &inbound)),
+        unknown: unknown.map(ToString::to_string),
+        config: settings.ok().flatten(),
     }
 }
 
 /// To which ports of what arrives at an interface connections may be opened.
-fn rule(found: &Found, interface: &Interface, config: &Config) -> Inbound {
-    let rules = found.inbound().unwrap_or_default();
-    let slots = config.interfaces.iter().zip(rules);
+fn rule(found: &Found, interface: &Interface, config: &Config) -> Result<Inbound> {
+    let slots = config.interfaces.iter().zip(found.inbound()?);
     let mut rule = slots.filter(|(slot, _)| slot.index == interface.index);
-    rule.next().map(|(_, rule)| rule).unwrap_or_default()
+    let rule = rule.next().map(|(_, rule)| rule);
+    rule.context("it was not attached to this interface")
 }
 
 /// In seconds since 1970.

@@ -8,7 +8,7 @@ use tcpguard_common::{
     reason::Reason,
 };
 
-use crate::{enforce, inbound::Inbound, watch::number};
+use crate::{admission::inbound::Inbound, enforce, watch::number};
 
 /// How a guard was attached.
 #[derive(Serialize)]
@@ -23,6 +23,8 @@ pub(super) struct Settings {
     ingress_only: bool,
     /// `open`, `closed` or `ports=...`
     inbound: String,
+    /// How many are trusted or denied.
+    prefixes: u32,
 }
 
 impl Settings {
@@ -40,6 +42,7 @@ impl Settings {
             transit: config.transit != 0,
             ingress_only: config.voice == u32::from(Voice::LONE.number()),
             inbound: inbound.to_string(),
+            prefixes: config.prefixes.iter().sum(),
         }
     }
 
@@ -51,6 +54,10 @@ impl Settings {
             format!("inbound {}", self.inbound),
             format!("up to {room} connections of each IP version"),
         ];
+        if self.prefixes > 0 {
+            let prefixes = number::grouped(self.prefixes.into());
+            parts.push(format!("prefixes that are trusted or denied: {prefixes}"));
+        }
         if self.transit {
             parts.push("connections go through this host".to_owned());
         }

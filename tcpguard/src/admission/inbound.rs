@@ -194,18 +194,17 @@ pub(crate) fn described(rules: &[(String, Inbound)]) -> String {
     }
 }
 
-/// The constants with these rules, one for each interface in its slot.
-pub(crate) fn apply(rules: &[Inbound], mut config: Config) -> Config {
+/// Puts these rules into the constants, one for each interface in its slot.
+pub(super) fn apply(rules: &[Inbound], config: &mut Config) {
     config.inbound = 0;
     for (slot, rule) in config.interfaces.iter_mut().zip(rules) {
         slot.inbound = u16::from(*rule != Inbound::Open);
         config.inbound |= u32::from(slot.inbound);
     }
-    config
 }
 
 /// Writes them where the programs look, before those are attached.
-pub(crate) fn write(rules: &[Inbound], ebpf: &mut Ebpf) -> Result<()> {
+pub(super) fn write(rules: &[Inbound], ebpf: &mut Ebpf) -> Result<()> {
     let map = ebpf.map_mut(PORTS).context("the object has no ports")?;
     let mut ports = Array::<_, PortSet>::try_from(map)?;
     for (slot, rule) in (0..).zip(rules) {

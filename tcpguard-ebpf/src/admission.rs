@@ -1,0 +1,121 @@
+//! Who may: what the operator says of sources and of ports, whatever the segment.
+//!
+//! All of it is asked in functions of their own: the stack of their callers has no room for it.
+#![expect(
+    unsafe_code,
+    reason = "global functions have plain names and take raw pointers"
+)]
+
+use aya_ebpf::{
+    bindings::xdp_md,
+    btf_maps::lpm_trie::Key,
+    programs::{TcContext, XdpContext},
+};
+use tcpguard_common::{
+    flags::TcpFlags,
+    policy::Standing,
+    reason::Reason,
+    segment::{Addresses, Segment},
+    verdict::Verdict,
+};
+
+use crate::{
+    config,
+    maps::{PORTS, PREFIXES4, PREFIXES6},
+    parsed::Parsed,
+};
+
+/// A context whose segments may be unwelcome, by this hook's global function.
+pub(crate) trait Admitting {
+    /// Writes down what is said of the source, and what becomes of a SYN that opens a connection.
+    fn admit(&self, parsed: &mut Parsed);
+}
+
+impl Admitting for XdpContext {
+    #[inline(always)]
+    fn admit(&self, parsed: &mut Parsed) {
+        if config::lists::<Self>() || config::limits_any_ports() {
+            ingress_admit(self.ctx, parsed);
+        }
+    }
+}
+
+impl Admitting for TcContext {
+    /// What leaves, the host itself has opened.
+    #[inline(always)]
+    fn admit(&self, _: &mut Parsed) {}
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn ingress_admit(ctx: *mut xdp_md, parsed: *mut Parsed) -> u32 {
+    // SAFETY: the verifier lets a caller pass memory of this size or null, which is tested.
+    let Some(parsed) = (unsafe { parsed.as_mut() }) else {
+        return 0;
+    };
+    let standing = if !config::lists::<XdpContext>() {
+        0
+    } else if parsed.version == 4 {
+        lookup4(parsed.question.rest.source)
+    } else {
+        lookup6(parsed.question.addresses()[0])
+    };
+    parsed.standing = standing as u16;
+    let trusted = matches!(Standing::from_number(standing), Standing::Trusted);
+    let port = parsed.question.rest.destination_port;
+    let seen = &mut parsed.question.rest.seen;
+    if seen.flags.contains(TcpFlags::SYN) && !trusted && !admits(&XdpContext::new(ctx), port) {
+        let refused = Verdict::dropped(Reason::InboundClosed);
+        let refused = config::policy::<XdpContext>().apply(refused);
+        *seen = seen.opening(refused);
+    }
+    0
+}
+
+/// Whether a SYN to this port may open a connection.
+#[inline(always)]
+fn admits(ctx: &XdpContext, port: u16) -> bool {
+    let (slot, _) = config::interface(ctx);
+    !config::limits_ports(slot)
+        || PORTS
+            .get(slot as u32)
+            .is_some_and(|ports| ports.contains(port))
+}
+
+/// What is said of the source of a segment.
+#[inline(always)]
+pub(crate) fn standing(segment: &Segment) -> Standing {
+    // A copy: a segment whose address is taken lies in memory, and not in registers.
+    Standing::from_number(match segment.addresses {
+        Addresses::V4 { source, .. } => source_standing4(source),
+        Addresses::V6 { source, .. } => source_standing6(&raw const source),
+    })
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn source_standing4(source: u32) -> u32 {
+    lookup4(source)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn source_standing6(source: *const [u32; 4]) -> u32 {
+    // SAFETY: as above.
+    match unsafe { source.as_ref() } {
+        Some(source) => lookup6(*source),
+        None => 0,
+    }
+}
+
+#[inline(always)]
+fn lookup4(source: u32) -> u32 {
+    let key = Key::new(u32::BITS, source.to_be_bytes());
+    PREFIXES4.get(&key).copied().unwrap_or_default()
+}
+
+#[inline(always)]
+fn lookup6(source: [u32; 4]) -> u32 {
+    let key = Key::new(u128::BITS, source);
+    PREFIXES6.get(&key).copied().unwrap_or_default()
+}

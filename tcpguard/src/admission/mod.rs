@@ -1,0 +1,62 @@
+//! Who may: what an operator says of sources and of ports, whatever the segment.
+//!
+//! ```text
+//! files of prefixes -> Sources   of whom nothing is dropped, and of whom everything
+//! --inbound         -> Inbound   to which ports connections may be opened, by interface
+//! ```
+//!
+//! Both lie in maps that each set of programs has for itself, written before it is attached. So a
+//! reload changes them together with the programs, and no segment sees half of a change.
+
+pub mod inbound;
+mod session;
+pub mod sources;
+
+use anyhow::{Result, ensure};
+use aya::Ebpf;
+use tcpguard_common::{
+    abi::Config,
+    policy::{Policy, Standing},
+    reason::Reason,
+};
+
+use self::{inbound::Inbound, sources::Sources};
+
+/// What is said for one guard.
+pub(crate) struct Admission {
+    /// By the slots of its interfaces.
+    pub(crate) inbound: Vec<Inbound>,
+    pub(crate) sources: Sources,
+}
+
+impl Admission {
+    /// Makes the constants those of programs that ask for it.
+    pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
+        inbound::apply(&self.inbound, config);
+        self.sources.apply(config)
+    }
+
+    /// Writes it where the programs look, before those are attached.
+    pub(crate) fn write(&self, ebpf: &mut Ebpf) -> Result<()> {
+        inbound::write(&self.inbound, ebpf)?;
+        self.sources.write(ebpf)
+    }
+}
+
+/// That nobody cuts the session that he types in.
+///
+/// # Errors
+///
+/// If that comes from a source that is denied.
+pub(crate) fn check_session(sources: &Sources, policy: &Policy) -> Result<()> {
+    let Some(peer) = session::peer() else {
+        return Ok(());
+    };
+    let is_cut = policy.drop.contains(Reason::Denied) && sources.standing(peer) == Standing::Denied;
+    ensure!(
+        !is_cut,
+        "this session comes by SSH from {peer}, which is denied and would be cut off: take its prefix \
+         out of the file of --denied, or put {peer} into that of --trusted"
+    );
+    Ok(())
+}

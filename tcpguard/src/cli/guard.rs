@@ -1,0 +1,150 @@
+//! The options of what guards: `run`, `attach` and `reload`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::{MAX_CONNS, OutputArgs, duration, interval};
+use crate::{admission::inbound::Inbound, enforce::ReasonList};
+
+/// How a guard is attached.
+#[derive(Args, Debug)]
+pub struct GuardArgs {
+    /// Interface to guard; may be given several times
+    #[arg(long = "iface", value_name = "IF", required_unless_present = "config")]
+    pub interfaces: Vec<String>,
+
+    /// File that says what options do not (keys are their names, in TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where the ingress program runs: auto, the default, takes native and falls back to generic
+    #[arg(long, value_enum)]
+    pub mode: Option<Mode>,
+
+    /// Count what would be dropped, and drop nothing
+    #[arg(long, conflicts_with = "enforce")]
+    pub observe: bool,
+
+    /// Groups (flags, handshake, state, window) or reasons that drop; the others are only counted
+    #[arg(long, value_name = "LIST")]
+    pub enforce: Option<ReasonList>,
+
+    /// To which ports connections may be opened from outside: open, the default, closed, or
+    /// ports=22,80,8000-8099; those that this host opens go on
+    #[arg(long, value_name = "PORTS")]
+    pub inbound: Option<Inbound>,
+
+    /// File of prefixes, one a line, of whose segments nothing is dropped, whoever sends in their name;
+    /// what is no sound TCP header is dropped all the same
+    #[arg(long, value_name = "FILE")]
+    pub trusted: Option<PathBuf>,
+
+    /// File of prefixes of whose segments everything is dropped; of several prefixes the longest counts
+    #[arg(long, value_name = "FILE")]
+    pub denied: Option<PathBuf>,
+
+    /// Connections to remember, of IPv4 and of IPv6 each; by default as many as suit the memory
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(i64::from(*MAX_CONNS.start())..=i64::from(*MAX_CONNS.end())))]
+    pub max_conns: Option<u32>,
+
+    /// How long connections that were there before are taken over without a witness; by default 60s
+    /// where this host forwards, and not at all where it does not
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub learn: Option<Duration>,
+
+    /// What leaves is not seen, or leaves elsewhere: check nothing that hangs on it
+    #[arg(long)]
+    pub ingress_only: bool,
+}
+
+impl GuardArgs {
+    /// An option that was given beside the interfaces.
+    pub(crate) fn choice(&self) -> Option<&'static str> {
+        let choices = [
+            ("--config", self.config.is_some()),
+            ("--mode", self.mode.is_some()),
+            ("--observe", self.observe),
+            ("--enforce", self.enforce.is_some()),
+            ("--inbound", self.inbound.is_some()),
+            ("--trusted", self.trusted.is_some()),
+            ("--denied", self.denied.is_some()),
+            ("--max-conns", self.max_conns.is_some()),
+            ("--learn", self.learn.is_some()),
+            ("--ingress-only", self.ingress_only),
+        ];
+        let mut given = choices.into_iter().filter(|(_, given)| *given);
+        given.next().map(|(option, _)| option)
+    }
+}
+
+/// How a guard is attached and watched.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub guard: GuardArgs,
+
+    /// Time between two readings; by default 1s
+    #[arg(long, value_name = "TIME", value_parser = interval)]
+    pub interval: Option<Duration>,
+
+    /// Stop after this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+
+    /// Hand out metrics for Prometheus there, such as 127.0.0.1:9640, under /metrics
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What is changed, and how long on trial.
+#[derive(Args, Debug)]
+pub struct ReloadArgs {
+    /// Interface whose guard is changed, if there are several
+    #[arg(long = "iface", value_name = "IF")]
+    pub interfaces: Vec<String>,
+
+    /// File that says what options do not
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Count what would be dropped, and drop nothing
+    #[arg(long, conflicts_with = "enforce")]
+    pub observe: bool,
+
+    /// Groups or reasons that drop; the others are only counted
+    #[arg(long, value_name = "LIST")]
+    pub enforce: Option<ReasonList>,
+
+    /// To which ports connections may be opened from outside: open, closed, or ports=22,80,8000-8099
+    #[arg(long, value_name = "PORTS")]
+    pub inbound: Option<Inbound>,
+
+    /// File of prefixes of whose segments nothing is dropped
+    #[arg(long, value_name = "FILE")]
+    pub trusted: Option<PathBuf>,
+
+    /// File of prefixes of whose segments everything is dropped
+    #[arg(long, value_name = "FILE")]
+    pub denied: Option<PathBuf>,
+
+    /// Take the change back unless it is confirmed within this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub confirm: Option<Duration>,
+}
+
+/// Where the ingress program runs.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// In the driver if it can, else in the network stack
+    Auto,
+    /// In the driver, or not at all
+    Native,
+    /// In the network stack
+    Generic,
+}
