@@ -75,7 +75,7 @@ struct Wish {
 
 impl Wish {
     /// A file is the whole of it; without one, what the options do not name stays.
-    fn new(args: &ReloadArgs, file: File) -> Result<Self> {
+    fn new(args: &ReloadArgs, mut file: File) -> Result<Self> {
         let is_whole = args.config.is_some();
         let drops = is_whole || args.observe || args.enforce.is_some();
         let opens = is_whole || args.inbound.is_some();
@@ -85,12 +85,15 @@ impl Wish {
             (Standing::Denied, is_whole || denied.is_some()),
         ];
         let standings = standings.into_iter().filter(|(_, is_said)| *is_said);
+        let names = if args.interfaces.is_empty() {
+            file.iface.clone()
+        } else {
+            // The option goes before the file, which may be that of other guards as well.
+            file.iface.clear();
+            args.interfaces.clone()
+        };
         Ok(Self {
-            names: if args.interfaces.is_empty() {
-                file.iface.clone()
-            } else {
-                args.interfaces.clone()
-            },
+            names,
             policy: drops.then(|| enforce::policy(args.observe, args.enforce, &file)),
             inbound: opens.then(|| file.inbound(args.inbound.as_ref())),
             sources: file.sources(trusted, denied)?,

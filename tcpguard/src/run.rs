@@ -29,7 +29,12 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Guards until it is told to stop.
 pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
-    preflight::check()?;
+    if args.watch {
+        // Who only reads loads and attaches nothing, and needs no capability for that.
+        preflight::check_reader()?;
+    } else {
+        preflight::check()?;
+    }
     let file = config::given(args.guard.config.as_deref())?;
     let log = if verbose { Log::Debug } else { Log::Off };
     let options = Options::new(&args.guard, &file, log)?;
@@ -43,15 +48,8 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
             Some(address) => Some(Server::bind(address).await?),
             None => None,
         };
-        if let Some(found) = attached_before(&options.interfaces)? {
-            check_changes(args, verbose, &found)?;
-            let names = found.names().join(", ");
-            let mut followed = Followed::new(found)?;
-            let _ = writeln!(
-                io::stderr(),
-                "watching the guard on {names} that `tcpguard attach` has attached; it stays"
-            );
-            return shown.watch(metrics, || followed.sample()).await;
+        if let Some(found) = watched(args, verbose, &options.interfaces)? {
+            return shown.follow(metrics, found).await;
         }
         let mut guard = Guard::attach(&options)?;
         announcement::announce(&guard, &options.sources);
@@ -63,6 +61,21 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The guard to watch instead of attaching one.
+fn watched(args: &RunArgs, verbose: bool, names: &[String]) -> Result<Option<Found>> {
+    let found = attached_before(names)?;
+    if args.watch {
+        ensure!(
+            found.is_some(),
+            "nothing to watch: `tcpguard attach` guards nothing on {}",
+            names.join(", ")
+        );
+    } else if let Some(found) = &found {
+        check_changes(args, verbose, found)?;
+    }
+    Ok(found)
+}
+
 /// How a guard is watched.
 struct Shown {
     output: OutputArgs,
@@ -71,6 +84,17 @@ struct Shown {
 }
 
 impl Shown {
+    /// Shows readings of a guard that another process has attached.
+    async fn follow(self, metrics: Option<Server>, found: Found) -> Result<()> {
+        let names = found.names().join(", ");
+        let mut followed = Followed::new(found)?;
+        let _ = writeln!(
+            io::stderr(),
+            "watching the guard on {names} that `tcpguard attach` has attached; it stays"
+        );
+        self.watch(metrics, || followed.sample()).await
+    }
+
     /// Shows readings, and hands metrics out meanwhile.
     async fn watch(
         self,

@@ -9,14 +9,16 @@ mod common;
 
 use std::{
     collections::BTreeMap,
+    fs,
     io::{self, PipeReader, Read as _, Write as _},
     net::TcpStream,
+    path::PathBuf,
     process::{Command, Stdio},
     sync::atomic::AtomicBool,
     time::Duration,
 };
 
-use common::{ERROR, Process, TCPGUARD, cable, done, eventually, stdout};
+use common::{ERROR, Process, TCPGUARD, assert_clean, attached, cable, done, eventually, stdout};
 use nix::sys::signal::Signal;
 use tcpguard_common::{conn::state::State, flags::TcpFlags, reason::Reason};
 use xtask::lab::{
@@ -216,4 +218,40 @@ fn nothing_but_a_get_is_answered_and_who_says_nothing_is_not_waited_for() {
     assert!(ended.stderr.contains("give another"), "{ended:?}");
     guard.signal(Signal::SIGTERM);
     assert!(guard.end().status.success());
+}
+
+/// What a service does: its only capability is the one that reading takes.
+#[test]
+fn who_only_watches_attaches_nothing_and_needs_no_capability_for_that() {
+    let (server, _street) = cable();
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("watch.toml");
+    let text = format!("iface = [\"guarded\"]\nobserve = true\nmetrics = \"{ADDRESS}\"\n");
+    fs::write(&file, text).unwrap();
+    let watch = |options: &[&str]| {
+        let mut command = server.command("setpriv");
+        command.args(["--bounding-set=-all,+sys_admin", "--no-new-privs", TCPGUARD]);
+        command.args(["run", "--watch", "--plain", "--config"]);
+        Process::spawn(command.arg(&file).args(options))
+    };
+    let early = watch(&[]).end();
+    assert_eq!(early.status.code(), ERROR, "{early:?}");
+    assert!(early.stderr.contains("nothing to watch"), "{early:?}");
+    assert_clean(&server, "guarded");
+
+    done(&server, &["attach", "--iface", "guarded"]);
+    let programs = attached(&server, "guarded");
+    let watching = watch(&[]);
+    watching.wait_for("watching the guard on guarded");
+    let answer = || {
+        scraped(&server)
+            .contains("tcpguard_enforcing 1")
+            .then_some(())
+    };
+    eventually("the first reading", answer);
+    let changing = watch(&["--observe"]).end();
+    assert_eq!(changing.status.code(), ERROR, "{changing:?}");
+    watching.signal(Signal::SIGTERM);
+    assert!(watching.end().status.success());
+    assert_eq!(attached(&server, "guarded"), programs);
+    done(&server, &["detach"]);
 }

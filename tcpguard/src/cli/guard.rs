@@ -85,6 +85,13 @@ pub struct RunArgs {
     #[command(flatten)]
     pub guard: GuardArgs,
 
+    /// Only watch the guard that `attach` has attached, whatever the file says that drops; never attach
+    #[arg(long, conflicts_with_all = [
+        "mode", "observe", "enforce", "inbound", "trusted", "denied", "max_conns", "learn",
+        "ingress_only", "verbose",
+    ])]
+    pub watch: bool,
+
     /// Time between two readings; by default 1s
     #[arg(long, value_name = "TIME", value_parser = interval)]
     pub interval: Option<Duration>,

@@ -7,7 +7,9 @@ Examples:
   tcpguard run --iface eth0 --json           one JSON object an interval
   tcpguard run --config /etc/tcpguard.toml --metrics 127.0.0.1:9640
 
-On an interface that `tcpguard attach` guards, it watches that guard, and leaves it at work.";
+On an interface that `tcpguard attach` guards, it watches that guard, and leaves it at work. With --watch
+it does nothing else, and of the file takes only what is said there of interfaces and readings:
+  tcpguard run --watch --plain --config /etc/tcpguard.toml";
 
 pub(super) const ATTACH_HELP: &str = "\
 The programs stay until `tcpguard detach`, the end of the network namespace or a restart: what holds
