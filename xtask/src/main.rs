@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod demo;
+mod dist;
 mod object;
 mod privilege;
 mod process;
@@ -59,6 +60,8 @@ enum Task {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// Makes what a release hands out: a static program and a Debian package, in `target/dist`
+    Dist,
     /// Measures the cost of a packet with the benchmark `packet_path`, as root
     Bench {
         /// Arguments of the benchmark
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Task::Test { args } => test::run(&args),
         Task::Check => check::run(),
         Task::Object { out } => object::run(out),
+        Task::Dist => dist::run(),
         Task::Bench { args } => bench::run(&args),
         Task::Runner { command } => test::run_binary(&command),
     };

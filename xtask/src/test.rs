@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
+    dist,
     privilege::{as_root, is_root},
     run::become_command,
     setup::{self, Version, test_tools},
@@ -28,6 +29,7 @@ const KEPT_VARIABLES: [&str; 3] = ["CARGO_MANIFEST_DIR", "RUST_BACKTRACE", "TCPG
 pub(crate) fn run(args: &[OsString]) -> Result<()> {
     setup::ensure()?;
     test_tools::ensure()?;
+    dist::cargo_deb()?;
     let mut cargo = workspace::cargo();
     cargo
         .arg("test")

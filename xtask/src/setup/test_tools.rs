@@ -1,4 +1,4 @@
-//! Programs that the tests call. Only `cargo xtask test` wants them; `run` does without.
+//! Programs that the tests and `dist` call. `run` does without.
 
 use anyhow::{Result, bail};
 
@@ -12,7 +12,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 10] = [
+const TOOLS: [Tool; 11] = [
     Tool {
         program: "ip",
         package: "iproute2",
@@ -63,16 +63,53 @@ const TOOLS: [Tool; 10] = [
         package: "procps",
         why: "forwarding inside the namespaces",
     },
+    Tool {
+        program: "systemd-analyze",
+        package: "systemd",
+        why: "judges and runs the units of the package",
+    },
+];
+
+/// What makes a Debian package; its test makes one.
+const PACKERS: [Tool; 3] = [
+    Tool {
+        program: "dpkg-shlibdeps",
+        package: "dpkg-dev",
+        why: "tells which libraries a package needs",
+    },
+    Tool {
+        program: "xz",
+        package: "xz-utils",
+        why: "compresses packages",
+    },
+    Tool {
+        program: "strip",
+        package: "binutils",
+        why: "takes symbols off the program",
+    },
 ];
 
 /// Installs what is missing; a tool that cannot be had is an error, never a skipped test.
 pub(crate) fn ensure() -> Result<()> {
-    let packages = missing_packages();
+    let why = "installing the programs that the tests call";
+    provide(why, &|| all().filter(|tool| is_missing(tool)).collect())
+}
+
+/// The same, for what `dist` calls.
+pub(crate) fn ensure_packers() -> Result<()> {
+    let why = "installing the programs that make a package";
+    provide(why, &|| {
+        PACKERS.iter().filter(|tool| is_missing(tool)).collect()
+    })
+}
+
+fn provide(why: &str, missing: &dyn Fn() -> Vec<&'static Tool>) -> Result<()> {
+    let packages = packages(missing());
     if packages.is_empty() {
         return Ok(());
     }
-    debian::install(&packages, "installing the programs that the tests call")?;
-    if let Some(tool) = missing().next() {
+    debian::install(&packages, why)?;
+    if let Some(tool) = missing().first() {
         bail!(
             "{} is installed, but {} is not on PATH",
             tool.package,
@@ -88,23 +125,25 @@ pub(crate) fn lines() -> Vec<String> {
         Some(path) => format!("found    {program}: {}", path.display()),
         None => format!("missing  {program}: {why}"),
     };
-    let mut lines: Vec<_> = TOOLS.iter().map(line).collect();
-    let packages = missing_packages();
+    let mut lines: Vec<_> = all().map(line).collect();
+    let packages = packages(all().filter(|tool| is_missing(tool)).collect());
     if !packages.is_empty() {
         lines.push(format!("         {}", debian::install_line(&packages)));
     }
     lines
 }
 
-fn missing_packages() -> Vec<&'static str> {
-    let mut packages: Vec<_> = missing().map(|tool| tool.package).collect();
+fn packages(tools: Vec<&'static Tool>) -> Vec<&'static str> {
+    let mut packages: Vec<_> = tools.into_iter().map(|tool| tool.package).collect();
     // One of them has two tools.
     packages.dedup();
     packages
 }
 
-fn missing() -> impl Iterator<Item = &'static Tool> {
-    TOOLS
-        .iter()
-        .filter(|tool| find_program(tool.program).is_none())
+fn all() -> impl Iterator<Item = &'static Tool> {
+    TOOLS.iter().chain(&PACKERS)
+}
+
+fn is_missing(tool: &Tool) -> bool {
+    find_program(tool.program).is_none()
 }
