@@ -29,7 +29,7 @@ impl Report {
             }
             Err(refused) => report.refused(&refused),
         }
-        report.line("For `cargo xtask test` only, which installs them:");
+        report.line("For `cargo xtask test` and `dist`, which install them:");
         for line in test_tools::lines() {
             report.line(&line);
         }
