@@ -296,11 +296,16 @@ fn status_tells_what_is_guarded_by_whom_and_what_is_dead() {
         "learn_s": 3.0,
         "transit": false,
         "ingress_only": false,
+        "inbound": "open",
+        "prefixes": 0,
     });
     assert_eq!(pinned["config"], config);
 
     let listed = done(&server, &["status"]).stdout;
-    assert!(listed.contains("drops window; up to 4 096"), "{listed}");
+    assert!(
+        listed.contains("drops window; inbound open; up to 4 096"),
+        "{listed}"
+    );
     assert!(
         listed.contains("guarded: held by `tcpguard attach`"),
         "{listed}"
