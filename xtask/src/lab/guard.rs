@@ -79,10 +79,12 @@ impl Guard {
             .clone()
     }
 
-    /// The counts as told from now on: two lines later, for the next may be half written.
+    /// The counts as told from now on: some lines later, for the next may be half written, and the
+    /// tables are counted less often on a slow machine.
     pub fn fresh_reading(&mut self) -> Result<Value> {
+        const LATER: u64 = 6;
         let lines = self.said.lock().unwrap_or_else(PoisonError::into_inner).0;
-        self.wait_for_line(lines + 1, END)
+        self.wait_for_line(lines + LATER, END)
             .context("tcpguard has fallen silent")?;
         Ok(self.reading())
     }
