@@ -183,6 +183,11 @@ impl Config {
             inbound: 0,
         }; MAX_INTERFACES],
     };
+
+    /// The guarded interfaces, by their slots.
+    pub fn guarded(&self) -> impl Iterator<Item = &Interface> {
+        self.interfaces.iter().take_while(|it| it.index != 0)
+    }
 }
 
 /// [`Config::release`] of this crate.

@@ -61,8 +61,8 @@ impl<C: Admitting + Buffer + Hooked + Optioned + Parseable + Tracked + Transcrib
 pub(crate) fn guard<C: Guarded>(ctx: &C) -> Verdict {
     let place = Place::of(ctx);
     let seen = match (config::tracking(), config::lists::<C>()) {
-        (true, false) => look_called(ctx, place),
-        (true, true) => look_called_listed(ctx, place),
+        (true, false) => look_called::<C, false>(ctx, place),
+        (true, true) => look_called::<C, true>(ctx, place),
         (false, false) => look::<C, false, false>(ctx, place),
         (false, true) => 0,
     };
@@ -75,16 +75,11 @@ pub(crate) fn guard<C: Guarded>(ctx: &C) -> Verdict {
 }
 
 /// [`look`] by a call, so that its stack is free again for the second look: with the tracker in it,
-/// both together would be too large.
+/// both together would be too large. Where sources are listed it is another, so that nobody else pays
+/// for asking.
 #[inline(never)]
-fn look_called<C: Guarded>(ctx: &C, place: Place) -> u64 {
-    look::<C, true, false>(ctx, place)
-}
-
-/// The same where sources are listed. A look of its own, so that nobody else pays for the calls.
-#[inline(never)]
-fn look_called_listed<C: Guarded>(ctx: &C, place: Place) -> u64 {
-    look::<C, true, true>(ctx, place)
+fn look_called<C: Guarded, const LISTED: bool>(ctx: &C, place: Place) -> u64 {
+    look::<C, true, LISTED>(ctx, place)
 }
 
 /// Judges and counts a plain segment that is illegal by its flags, or of a connection that is plainly

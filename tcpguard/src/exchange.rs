@@ -92,8 +92,10 @@ impl Pinned {
                 Hook::Ingress => guard::ingress(&mut ebpf)?.info()?,
                 Hook::Egress => guard::egress(&mut ebpf)?.info()?,
             };
+            let id = info.id();
+            let mut program = Program::hold(hook, info)?;
             for pin in self.links.iter().filter(|pin| pin.hook == hook) {
-                let put = exchanged.put(pin, &info);
+                let put = exchanged.put(pin, &mut program, id);
                 if let Err(error) = put.with_context(|| format!("failed to change {pin}")) {
                     return Err(undone(exchanged, pins, error));
                 }
@@ -135,14 +137,14 @@ struct Link {
 }
 
 impl Exchanged {
-    fn put(&mut self, pin: &Pin, program: &ProgramInfo) -> Result<()> {
+    fn put(&mut self, pin: &Pin, program: &mut Program, id: u32) -> Result<()> {
         let former = at_work(pin)?.context("it holds no program")?.1;
         let former = Program::hold(pin.hook, former)?;
-        Program::hold(pin.hook, info(program.id())?)?.put_on(pin)?;
+        program.put_on(pin)?;
         self.0.push(Link {
             pin: pin.clone(),
             former,
-            present: program.id(),
+            present: id,
         });
         Ok(())
     }

@@ -13,7 +13,6 @@ use aya::{
     maps::{Array, Map, MapData},
     programs::{ProgramInfo, SchedClassifier, TcAttachType},
 };
-use netlink_packet_route::link::LinkLayerType;
 use tcpguard_common::{
     abi::{self, CONFIG_MAP, CONFIG_MAPS, Config, EGRESS_PROGRAM},
     conn::{seen::Voice, time::Ticks},
@@ -167,8 +166,9 @@ impl Found {
 
     /// The interfaces that it was attached to, by their slots; nothing where one is gone.
     pub(crate) fn slots(&self, config: &Config) -> impl Iterator<Item = Option<&Interface>> {
-        let guarded = config.interfaces.into_iter().take_while(|it| it.index != 0);
-        guarded.map(|slot| self.interfaces.iter().find(|it| it.index == slot.index))
+        let indices: Vec<_> = config.guarded().map(|slot| slot.index).collect();
+        let of = |index| self.interfaces.iter().find(|it| it.index == index);
+        indices.into_iter().map(of)
     }
 
     /// A map of it.
@@ -191,8 +191,7 @@ impl Found {
     /// What it counts.
     pub(crate) fn reader(mut self) -> Result<Reader> {
         let config = self.config()?;
-        let indices = config.interfaces.iter().map(|it| it.index);
-        let places = indices.take_while(|index| *index != 0);
+        let places = config.guarded().map(|slot| slot.index);
         let guarded = Guarded {
             places: places.map(|index| self.place(index, &config)).collect(),
             since: since(self.age(&config)),
@@ -276,7 +275,7 @@ pub(crate) fn egress(interface: &Interface, config: &Config) -> Egress {
     if config.voice == u32::from(Voice::LONE.number()) {
         return Egress::Unseen;
     }
-    if interface.layer == LinkLayerType::Loopback {
+    if interface.is_loopback() {
         return Egress::None;
     }
     match observer(interface) {

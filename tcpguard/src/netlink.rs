@@ -34,6 +34,13 @@ pub(crate) struct Interface {
     pub(crate) has_controller: bool,
 }
 
+impl Interface {
+    /// Whether all that leaves there also arrives.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.layer == LinkLayerType::Loopback
+    }
+}
+
 /// Every interface of this network namespace.
 pub(crate) fn interfaces() -> Result<Vec<Interface>> {
     let socket = connect().context("failed to open a netlink socket")?;

@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use netlink_packet_route::link::LinkLayerType;
 use tcpguard_common::{
     abi::Config,
     conn::seen::Voice,
@@ -19,7 +18,7 @@ use crate::{
         inbound::{self, Inbound, Rules},
         sources::Sources,
     },
-    cli::{CheckConfigArgs, Mode, ReloadArgs},
+    cli::{CheckConfigArgs, Mode, PolicyArgs, ReloadArgs},
     config::{self, File},
     enforce,
     exchange::{self, Exchanged, Pinned},
@@ -77,12 +76,12 @@ impl Wish {
     /// A file is the whole of it; without one, what the options do not name stays.
     fn new(args: &ReloadArgs, mut file: File) -> Result<Self> {
         let is_whole = args.config.is_some();
-        let drops = is_whole || args.observe || args.enforce.is_some();
-        let opens = is_whole || args.inbound.is_some();
-        let (trusted, denied) = (args.trusted.as_deref(), args.denied.as_deref());
+        let said = &args.policy;
+        let drops = is_whole || said.observe || said.enforce.is_some();
+        let opens = is_whole || said.inbound.is_some();
         let standings = [
-            (Standing::Trusted, is_whole || trusted.is_some()),
-            (Standing::Denied, is_whole || denied.is_some()),
+            (Standing::Trusted, is_whole || said.trusted.is_some()),
+            (Standing::Denied, is_whole || said.denied.is_some()),
         ];
         let standings = standings.into_iter().filter(|(_, is_said)| *is_said);
         let names = if args.interfaces.is_empty() {
@@ -94,9 +93,9 @@ impl Wish {
         };
         Ok(Self {
             names,
-            policy: drops.then(|| enforce::policy(args.observe, args.enforce, &file)),
-            inbound: opens.then(|| file.inbound(args.inbound.as_ref())),
-            sources: file.sources(trusted, denied)?,
+            policy: drops.then(|| enforce::policy(said.observe, said.enforce, &file)),
+            inbound: opens.then(|| file.inbound(said.inbound.as_ref())),
+            sources: file.sources(said)?,
             standings: standings.map(|(standing, _)| standing).collect(),
             file,
         })
@@ -108,17 +107,9 @@ impl Wish {
 
     /// Who may, for a guard.
     fn admission(&self, found: &Found, config: &Config) -> Result<Admission> {
-        let mut sources = found.sources()?;
-        // Both first, so that what changes sides is never on both.
-        for standing in &self.standings {
-            sources = sources.with(&Sources::default(), *standing)?;
-        }
-        for standing in &self.standings {
-            sources = sources.with(&self.sources, *standing)?;
-        }
         Ok(Admission {
             inbound: self.inbound(found, config)?,
-            sources,
+            sources: found.sources()?.with(&self.sources, &self.standings)?,
         })
     }
 
@@ -128,7 +119,7 @@ impl Wish {
             return found.inbound();
         };
         rules.of(found.slots(config).map(|interface| match interface {
-            Some(it) => (&*it.name, it.layer == LinkLayerType::Loopback),
+            Some(it) => (&*it.name, it.is_loopback()),
             None => ("", false),
         }))
     }
@@ -218,7 +209,7 @@ pub fn check(args: &CheckConfigArgs) -> Result<ExitCode> {
         args.file.display(),
         enforce::described(policy.drop),
         inbound::described(&inbound),
-        file.sources(None, None)?.described()
+        file.sources(&PolicyArgs::default())?.described()
     )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use serde::{
     de::{self, MapAccess, Visitor},
 };
 use tcpguard_common::{
-    abi::{Config, PORTS},
+    abi::{Config, Interface, PORTS},
     ports::PortSet,
 };
 
@@ -217,11 +217,7 @@ pub(super) fn write(rules: &[Inbound], ebpf: &mut Ebpf) -> Result<()> {
 /// Reads them from a guard at work.
 pub(crate) fn read(map: &Map, config: &Config) -> Result<Vec<Inbound>> {
     let ports = Array::<_, PortSet>::try_from(map)?;
-    let guarded = config
-        .interfaces
-        .iter()
-        .take(config.interface_count as usize);
-    let rule = |(slot, interface): (u32, &tcpguard_common::abi::Interface)| {
+    let rule = |(slot, interface): (u32, &Interface)| {
         if interface.inbound == 0 {
             return Ok(Inbound::Open);
         }
@@ -229,7 +225,7 @@ pub(crate) fn read(map: &Map, config: &Config) -> Result<Vec<Inbound>> {
         let set = set.context("failed to read to which ports connections may be opened")?;
         Ok(Inbound::Ports(set.ranges().collect()))
     };
-    (0..).zip(guarded).map(rule).collect()
+    (0..).zip(config.guarded()).map(rule).collect()
 }
 
 #[cfg(test)]

@@ -76,12 +76,15 @@ impl Sources {
         }
     }
 
-    /// These, but of `standing` those that `others` has.
-    pub(crate) fn with(mut self, others: &Self, standing: Standing) -> Result<Self> {
-        self.0.retain(|_, present| *present != standing);
-        let others = others.0.iter().filter(|(_, other)| **other == standing);
-        for (prefix, _) in others {
-            if self.0.insert(*prefix, standing).is_some() {
+    /// These, but of some standings those that `others` has.
+    pub(crate) fn with(mut self, others: &Self, standings: &[Standing]) -> Result<Self> {
+        self.0.retain(|_, present| !standings.contains(present));
+        let others = others
+            .0
+            .iter()
+            .filter(|(_, other)| standings.contains(other));
+        for (prefix, standing) in others {
+            if self.0.insert(*prefix, *standing).is_some() {
                 bail!("{prefix} would be both trusted and denied: give both files");
             }
         }
@@ -219,10 +222,10 @@ mod tests {
         let (trusted, denied) = (Standing::Trusted, Standing::Denied);
         let before = sources(&[("10.0.0.1", trusted), ("10.0.0.2", denied)]).unwrap();
         let other = sources(&[("10.0.0.3", denied)]).unwrap();
-        let after = before.clone().with(&other, denied).unwrap();
+        let after = before.clone().with(&other, &[denied]).unwrap();
         let expected = sources(&[("10.0.0.1", trusted), ("10.0.0.3", denied)]);
         assert_eq!(after, expected.unwrap());
         let contrary = sources(&[("10.0.0.1", denied)]).unwrap();
-        assert!(before.with(&contrary, denied).is_err());
+        assert!(before.with(&contrary, &[denied]).is_err());
     }
 }

@@ -23,27 +23,8 @@ pub struct GuardArgs {
     #[arg(long, value_enum)]
     pub mode: Option<Mode>,
 
-    /// Count what would be dropped, and drop nothing
-    #[arg(long, conflicts_with = "enforce")]
-    pub observe: bool,
-
-    /// Groups (flags, handshake, state, window) or reasons that drop; the others are only counted
-    #[arg(long, value_name = "LIST")]
-    pub enforce: Option<ReasonList>,
-
-    /// To which ports connections may be opened from outside: open, the default, closed, or
-    /// ports=22,80,8000-8099; those that this host opens go on
-    #[arg(long, value_name = "PORTS")]
-    pub inbound: Option<Inbound>,
-
-    /// File of prefixes, one a line, of whose segments nothing is dropped, whoever sends in their name;
-    /// what is no sound TCP header is dropped all the same
-    #[arg(long, value_name = "FILE")]
-    pub trusted: Option<PathBuf>,
-
-    /// File of prefixes of whose segments everything is dropped; of several prefixes the longest counts
-    #[arg(long, value_name = "FILE")]
-    pub denied: Option<PathBuf>,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
 
     /// Connections to remember, of IPv4 and of IPv6 each; by default as many as suit the memory
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(i64::from(*MAX_CONNS.start())..=i64::from(*MAX_CONNS.end())))]
@@ -65,11 +46,11 @@ impl GuardArgs {
         let choices = [
             ("--config", self.config.is_some()),
             ("--mode", self.mode.is_some()),
-            ("--observe", self.observe),
-            ("--enforce", self.enforce.is_some()),
-            ("--inbound", self.inbound.is_some()),
-            ("--trusted", self.trusted.is_some()),
-            ("--denied", self.denied.is_some()),
+            ("--observe", self.policy.observe),
+            ("--enforce", self.policy.enforce.is_some()),
+            ("--inbound", self.policy.inbound.is_some()),
+            ("--trusted", self.policy.trusted.is_some()),
+            ("--denied", self.policy.denied.is_some()),
             ("--max-conns", self.max_conns.is_some()),
             ("--learn", self.learn.is_some()),
             ("--ingress-only", self.ingress_only),
@@ -77,6 +58,32 @@ impl GuardArgs {
         let mut given = choices.into_iter().filter(|(_, given)| *given);
         given.next().map(|(option, _)| option)
     }
+}
+
+/// What is dropped, and who may: what a reload changes as well.
+#[derive(Args, Debug, Default)]
+pub struct PolicyArgs {
+    /// Count what would be dropped, and drop nothing
+    #[arg(long, conflicts_with = "enforce")]
+    pub observe: bool,
+
+    /// Groups (flags, handshake, state, window) or reasons that drop; the others are only counted
+    #[arg(long, value_name = "LIST")]
+    pub enforce: Option<ReasonList>,
+
+    /// To which ports connections may be opened from outside: open, closed, or ports=22,80,8000-8099;
+    /// those that this host opens go on
+    #[arg(long, value_name = "PORTS")]
+    pub inbound: Option<Inbound>,
+
+    /// File of prefixes, one a line, of whose segments nothing is dropped, whoever sends in their name;
+    /// what is no sound TCP header is dropped all the same
+    #[arg(long, value_name = "FILE")]
+    pub trusted: Option<PathBuf>,
+
+    /// File of prefixes of whose segments everything is dropped; of several prefixes the longest counts
+    #[arg(long, value_name = "FILE")]
+    pub denied: Option<PathBuf>,
 }
 
 /// How a guard is attached and watched.
@@ -119,25 +126,8 @@ pub struct ReloadArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Count what would be dropped, and drop nothing
-    #[arg(long, conflicts_with = "enforce")]
-    pub observe: bool,
-
-    /// Groups or reasons that drop; the others are only counted
-    #[arg(long, value_name = "LIST")]
-    pub enforce: Option<ReasonList>,
-
-    /// To which ports connections may be opened from outside: open, closed, or ports=22,80,8000-8099
-    #[arg(long, value_name = "PORTS")]
-    pub inbound: Option<Inbound>,
-
-    /// File of prefixes of whose segments nothing is dropped
-    #[arg(long, value_name = "FILE")]
-    pub trusted: Option<PathBuf>,
-
-    /// File of prefixes of whose segments everything is dropped
-    #[arg(long, value_name = "FILE")]
-    pub denied: Option<PathBuf>,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
 
     /// Take the change back unless it is confirmed within this time
     #[arg(long, value_name = "TIME", value_parser = duration)]

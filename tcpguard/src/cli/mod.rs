@@ -12,7 +12,7 @@ use tcpguard_common::{
     flags::TcpFlags,
 };
 
-pub use self::guard::{GuardArgs, Mode, ReloadArgs, RunArgs};
+pub use self::guard::{GuardArgs, Mode, PolicyArgs, ReloadArgs, RunArgs};
 use crate::{prefix::Prefix, trace::selection::Selection};
 
 /// Connections of each version of IP that a table can be made for.

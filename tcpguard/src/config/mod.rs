@@ -26,7 +26,7 @@ use crate::{
         inbound::{Inbound, Rules},
         sources::Sources,
     },
-    cli::{MAX_CONNS, Mode, shortest},
+    cli::{MAX_CONNS, Mode, PolicyArgs, shortest},
     enforce::ReasonList,
 };
 
@@ -79,14 +79,15 @@ pub struct AtInterface {
 }
 
 impl File {
-    /// What is said of sources, by files that options name or else this one.
+    /// What is said of sources, by the files that the options name or else this one.
     ///
     /// # Errors
     ///
     /// If one of them cannot be read, or has a line that makes no sense.
-    pub(crate) fn sources(&self, trusted: Option<&Path>, denied: Option<&Path>) -> Result<Sources> {
-        let trusted = trusted.or(self.trusted.as_deref());
-        Sources::read(trusted, denied.or(self.denied.as_deref()))
+    pub(crate) fn sources(&self, options: &PolicyArgs) -> Result<Sources> {
+        let trusted = options.trusted.as_ref().or(self.trusted.as_ref());
+        let denied = options.denied.as_ref().or(self.denied.as_ref());
+        Sources::read(trusted.map(PathBuf::as_path), denied.map(PathBuf::as_path))
     }
 
     /// To which ports connections may be opened from outside, unless the option says so.

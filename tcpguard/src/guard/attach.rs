@@ -43,10 +43,8 @@ pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>, Plan), A
     let plan = plan.map_err(AttachError::Tracking)?;
     let config = plan.apply(config(options, &targets));
     let mut config = config.map_err(AttachError::Tracking)?;
-    let names = targets.iter().map(|target| {
-        let Interface { name, layer, .. } = &target.interface;
-        (&**name, *layer == LinkLayerType::Loopback)
-    });
+    let interfaces = targets.iter().map(|target| &target.interface);
+    let names = interfaces.map(|it| (&*it.name, it.is_loopback()));
     let admission = Admission {
         inbound: options.inbound.of(names).map_err(AttachError::Inbound)?,
         sources: options.sources.clone(),
@@ -207,7 +205,7 @@ fn attach_to(
     // On loopback all that leaves also arrives, and is judged there.
     let egress = if options.tracking.ingress_only {
         Egress::Unseen
-    } else if interface.layer == LinkLayerType::Loopback {
+    } else if interface.is_loopback() {
         Egress::None
     } else {
         let (link, egress) = attach_egress(ebpf, interface)?;

@@ -93,8 +93,8 @@ impl Options {
             !interfaces.is_empty(),
             "no interface is named: give --iface IF, or write iface = [\"IF\"] into the file"
         );
-        let policy = enforce::policy(args.observe, args.enforce, file);
-        let sources = file.sources(args.trusted.as_deref(), args.denied.as_deref())?;
+        let policy = enforce::policy(args.policy.observe, args.policy.enforce, file);
+        let sources = file.sources(&args.policy)?;
         admission::check_session(&sources, &policy)?;
         Ok(Self {
             interfaces: interfaces.clone(),
@@ -102,7 +102,7 @@ impl Options {
             policy,
             log,
             sources,
-            inbound: file.inbound(args.inbound.as_ref()),
+            inbound: file.inbound(args.policy.inbound.as_ref()),
             tracking: Tracking {
                 max_conns: args.max_conns.or(file.max_conns),
                 learn: args.learn.or(file.learn),
