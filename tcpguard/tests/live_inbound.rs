@@ -12,6 +12,7 @@ use std::{fs, io::ErrorKind, net::SocketAddr, net::TcpStream, path::PathBuf, tim
 use common::{
     TCPGUARD, done,
     place::{PORT, assert_in_state, brief, guarded_site, lines, objections, pairs},
+    reading,
 };
 use serde_json::Value;
 use xtask::lab::{
@@ -149,7 +150,7 @@ fn a_reload_shuts_and_opens_the_door_and_whoever_is_inside_stays() {
         flow.advance(BETWEEN_EXCHANGES).unwrap();
         flow.finish().unwrap();
     }
-    let reading = common::json(server.command(TCPGUARD).args(["stats", "--json"]));
+    let reading = reading(server);
     assert_eq!(objections(&reading).len(), 1, "{}", brief(&reading));
     done(server, &["detach"]);
 }

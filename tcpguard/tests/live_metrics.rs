@@ -15,17 +15,16 @@ use std::{
     path::PathBuf,
     process::{Command, Stdio},
     sync::atomic::AtomicBool,
-    time::Duration,
 };
 
-use common::{ERROR, Process, TCPGUARD, assert_clean, attached, cable, done, eventually, stdout};
+use common::{
+    ERROR, FIVE_NULLS, Process, TCPGUARD, assert_clean, attached, cable, done, eventually, stdout,
+};
 use nix::sys::signal::Signal;
-use tcpguard_common::{conn::state::State, flags::TcpFlags, reason::Reason};
+use tcpguard_common::{conn::state::State, reason::Reason};
 use xtask::lab::{
-    attack::{Scan, Volley},
     namespace::Namespace,
     network::{Network, UPLINK},
-    path::Path,
 };
 
 const ADDRESS: &str = "127.0.0.1:9640";
@@ -78,19 +77,10 @@ fn assert_conventional(text: &str) {
     assert!(output.status.success(), "{output:?}\n{text}");
 }
 
-/// Five segments without flags.
+/// Sends five segments without flags.
 fn volley(network: &Network) {
-    let volley = Volley {
-        scans: &[Scan {
-            flags: TcpFlags::NULL,
-            ports: 1..=20,
-        }],
-        paths: &[Path::Ipv4],
-        rounds: 5,
-        pace: Duration::from_millis(1),
-    };
     let attacker = network.attacker().unwrap();
-    attacker.send(&volley, &AtomicBool::new(false)).unwrap();
+    attacker.send(&FIVE_NULLS, &AtomicBool::new(false)).unwrap();
 }
 
 /// The metrics as soon as they tell of the [volley].
@@ -100,6 +90,16 @@ fn scraped_after_the_volley(namespace: &Namespace) -> String {
         let text = scraped(namespace);
         (samples(&text).get(DROPPED) == Some(&"5")).then_some(text)
     })
+}
+
+/// That a scrape tells what was dropped after the guard was started; ends it.
+#[track_caller]
+fn assert_fresh(network: &Network, guard: Process) {
+    assert_eq!(samples(&scraped(&network.server))[DROPPED], "0");
+    volley(network);
+    scraped_after_the_volley(&network.server);
+    guard.signal(Signal::SIGTERM);
+    assert!(guard.end().status.success());
 }
 
 /// A pipe that takes nothing more, and the end that nobody reads.
@@ -145,11 +145,7 @@ fn a_scrape_is_fresh_where_nothing_is_displayed_for_long() {
     let server = &network.server;
     let metrics = ["--json", "--interval", "1h", "--metrics", ADDRESS];
     let guard = Process::guard(server, &[UPLINK], &metrics);
-    assert_eq!(samples(&scraped(server))[DROPPED], "0");
-    volley(&network);
-    scraped_after_the_volley(server);
-    guard.signal(Signal::SIGTERM);
-    assert!(guard.end().status.success());
+    assert_fresh(&network, guard);
 }
 
 #[test]
@@ -161,11 +157,7 @@ fn a_scrape_is_fresh_where_nobody_reads_what_is_displayed() {
     run.args(["run", "--iface", UPLINK, "--json", "--interval", "10ms"]);
     let guard = Process::spawn_into(run.args(["--metrics", ADDRESS]), stdout);
     guard.wait_for("guarding uplink:");
-    assert_eq!(samples(&scraped(server))[DROPPED], "0");
-    volley(&network);
-    scraped_after_the_volley(server);
-    guard.signal(Signal::SIGTERM);
-    assert!(guard.end().status.success());
+    assert_fresh(&network, guard);
 }
 
 #[test]

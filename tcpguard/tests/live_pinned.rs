@@ -145,7 +145,7 @@ fn stats_and_run_read_what_is_attached_and_leave_it() {
     let volley = volley(&scans);
     attacker.send(&volley, &AtomicBool::new(false)).unwrap();
 
-    let stats = || common::json(server.command(TCPGUARD).args(["stats", "--json"]));
+    let stats = || common::reading(server);
     let dropped = |reading: &Value| reading["reasons"]["flags-null"]["dropped"].clone();
     eventually("all of them are counted", || {
         (dropped(&stats()) == 5).then_some(())

@@ -13,14 +13,11 @@ use std::{
 };
 
 use common::{
-    ERROR, Process, TCPGUARD, assert_clean, done,
+    ERROR, FIVE_NULLS, Process, TCPGUARD, assert_clean, done,
     place::{PORT, brief, lines, objections},
+    reading,
 };
-use serde_json::Value;
-use tcpguard_common::flags::TcpFlags;
 use xtask::lab::{
-    attack::{Scan, Volley},
-    namespace::Namespace,
     network::{Network, UPLINK},
     path::{Host, Path},
     site::{ETH0, Family, Guarded, Site},
@@ -41,10 +38,6 @@ impl List {
         fs::write(&self.0, text).unwrap();
         self.0.to_str().unwrap()
     }
-}
-
-fn reading(namespace: &Namespace) -> Value {
-    common::json(namespace.command(TCPGUARD).args(["stats", "--json"]))
 }
 
 fn connected(site: &Site, family: Family) -> Result<(), ErrorKind> {
@@ -110,24 +103,15 @@ fn of_who_is_trusted_nothing_is_dropped_and_of_others_everything() {
     let (server, attacker) = (&network.server, network.attacker().unwrap());
     let witness = Witness::start(server, UPLINK, attacker.mac()).unwrap();
     let list = List::new("attackers");
-    let volley = Volley {
-        scans: &[Scan {
-            flags: TcpFlags::NULL,
-            ports: 1..=20,
-        }],
-        paths: &[Path::Ipv4],
-        rounds: 5,
-        pace: Duration::from_millis(1),
-    };
     let source = Path::Ipv4.address(Host::Attacker);
     let file = list.with(&format!("{source}\n"));
     done(server, &["attach", "--iface", UPLINK, "--trusted", file]);
-    attacker.send(&volley, &AtomicBool::new(false)).unwrap();
+    attacker.send(&FIVE_NULLS, &AtomicBool::new(false)).unwrap();
     assert_eq!(witness.settled().illegal(), 5);
     let counted = reading(server);
     assert_eq!(counted["reasons"]["flags-null"]["would_drop"], 5);
     done(server, &["reload", "--trusted", list.with("")]);
-    attacker.send(&volley, &AtomicBool::new(false)).unwrap();
+    attacker.send(&FIVE_NULLS, &AtomicBool::new(false)).unwrap();
     assert_eq!(witness.settled().illegal(), 5);
     let counted = reading(server);
     assert_eq!(counted["reasons"]["flags-null"]["dropped"], 5);
@@ -137,7 +121,7 @@ fn of_who_is_trusted_nothing_is_dropped_and_of_others_everything() {
         server,
         &["reload", "--denied", denied, "--enforce", "denied"],
     );
-    attacker.send(&volley, &AtomicBool::new(false)).unwrap();
+    attacker.send(&FIVE_NULLS, &AtomicBool::new(false)).unwrap();
     assert_eq!(witness.settled().illegal(), 5);
     let counted = reading(server);
     assert_eq!(counted["reasons"]["denied"]["dropped"], 5);

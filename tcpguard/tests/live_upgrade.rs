@@ -17,9 +17,9 @@ use aya::programs::{
 };
 use aya_obj::programs::XdpAttachType;
 use common::{
-    ERROR, Process, TCPGUARD, attached, cable, done, eventually, pins,
+    ERROR, FIVE_NULLS, Process, TCPGUARD, attached, cable, done, eventually, pins,
     place::{PORT, assert_harmless, assert_in_state, brief, pairs},
-    tcpguard, two_cables,
+    reading, tcpguard, two_cables,
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -38,10 +38,6 @@ use xtask::lab::{
 const EXCHANGES: usize = 6;
 /// Between two of them, in each direction of each connection.
 const STRIDE: u64 = 1 << 20;
-
-fn reading(namespace: &Namespace) -> Value {
-    common::json(namespace.command(TCPGUARD).args(["stats", "--json"]))
-}
 
 /// Attaches a guard to all guarded interfaces of a site.
 fn attach(site: &Site) -> (&Namespace, &[&'static str]) {
@@ -159,18 +155,9 @@ fn a_reload_changes_what_is_dropped_and_a_bad_file_changes_nothing() {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("reload.toml");
     let file = path.to_str().unwrap();
     let write = |text: &str| fs::write(&path, text).unwrap();
-    let volley = Volley {
-        scans: &[Scan {
-            flags: TcpFlags::NULL,
-            ports: 1..=20,
-        }],
-        paths: &[lab::path::Path::Ipv4],
-        rounds: 5,
-        pace: Duration::from_millis(1),
-    };
     let mut expected = [0, 0];
     let mut assert_guarded = |drops: bool| {
-        attacker.send(&volley, &AtomicBool::new(false)).unwrap();
+        attacker.send(&FIVE_NULLS, &AtomicBool::new(false)).unwrap();
         expected[usize::from(!drops)] += 5;
         assert_eq!(witness.settled().illegal(), expected[1]);
         let counts = &reading(server)["reasons"]["flags-null"];

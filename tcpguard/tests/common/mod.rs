@@ -29,7 +29,9 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
+use tcpguard_common::flags::TcpFlags;
 use xtask::lab::{
+    attack::{Scan, Volley},
     link::{VethOptions, veth},
     namespace::Namespace,
 };
@@ -242,6 +244,22 @@ pub(crate) fn xdp_program(namespace: &Namespace, interface: &str) -> Option<u64>
         interface,
     ]));
     shown[0]["xdp"]["prog"]["id"].as_u64()
+}
+
+/// Five segments without flags, to ports of no matter.
+pub(crate) const FIVE_NULLS: Volley<'static> = Volley {
+    scans: &[Scan {
+        flags: TcpFlags::NULL,
+        ports: 1..=20,
+    }],
+    paths: &[xtask::lab::path::Path::Ipv4],
+    rounds: 5,
+    pace: Duration::from_millis(1),
+};
+
+/// What the only guard of a namespace has counted.
+pub(crate) fn reading(namespace: &Namespace) -> Value {
+    json(namespace.command(TCPGUARD).args(["stats", "--json"]))
 }
 
 /// Runs the program to its end.
