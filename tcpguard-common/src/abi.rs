@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Raised with every change to a type or a name in this file or to a type that it uses.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// The XDP program.
 pub const INGRESS_PROGRAM: &str = "tcpguard_ingress";
@@ -25,7 +25,7 @@ pub const EGRESS_PROGRAM: &str = "tcpguard_egress";
 pub const CONFIG: &str = "CONFIG";
 /// The map in which they lie, and nothing else: a section of the object, whose name tells who reads it
 /// whether what follows is [`ABI_VERSION`]'s. aya takes what begins with `.rodata` for constants.
-pub const CONFIG_MAP: &str = ".rodata.abi5";
+pub const CONFIG_MAP: &str = ".rodata.abi6";
 /// What the names of that map begin with, whatever the version.
 pub const CONFIG_MAPS: &str = ".rodata.abi";
 /// Per-CPU array of [`Counters`], by [`counter_index`].
@@ -36,6 +36,9 @@ pub const ADJUDICATION: &str = "ADJUDICATION";
 pub const CLOCK: &str = "CLOCK";
 /// Per-CPU array of one [`Events`].
 pub const EVENTS: &str = "EVENTS";
+/// Array of [`Shelf`](crate::evidence::Shelf) by [`shelf`](crate::evidence::shelf), written while
+/// [`Config::evidence`] is set.
+pub const EVIDENCE: &str = "EVIDENCE";
 /// Array of one [`Fullness`].
 pub const FULLNESS: &str = "FULLNESS";
 /// Array of [`crate::table::Set`] of IPv4 connections.
@@ -144,8 +147,8 @@ pub struct Config {
     pub per_jiffy: u64,
     /// Whether [`Interface::inbound`] is set of any, 0 or 1.
     pub inbound: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Whether frames that are objected to are kept in [`EVIDENCE`], 0 or 1.
+    pub evidence: u32,
     /// How many prefixes are in [`PREFIXES4`] and [`PREFIXES6`].
     pub prefixes: [u32; 2],
     /// Of the flow tables' hash.
@@ -172,7 +175,7 @@ impl Config {
         sets: [1, 1],
         per_jiffy: Ticks::per_jiffy(250),
         inbound: 0,
-        reserved: 0,
+        evidence: 0,
         prefixes: [0, 0],
         // Known to everybody, but none of zeros, with which all connections would be one to the hash.
         seed: Seed::known(0),
@@ -348,7 +351,7 @@ const _: () = assert!(size_of::<Events>() == 8 * 103);
 const _: () = assert!(size_of::<Question4>() == 40);
 const _: () = assert!(size_of::<Question6>() == 64);
 // 32 KiB is the most that a per-CPU value may have (PCPU_MIN_UNIT_SIZE).
-const _: () = assert!(size_of::<Counters>() == 16 * Verdict::CELLS + 8 * 512);
+const _: () = assert!(size_of::<Counters>() == 24 * Verdict::CELLS + 8 * 512);
 
 #[cfg(test)]
 mod tests {

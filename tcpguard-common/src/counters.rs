@@ -2,6 +2,7 @@
 
 use crate::{
     conn::{ruling::Ruling, state::State},
+    evidence::Allowance,
     flags::TcpFlags,
     judge::Outcome,
     verdict::{Verdict, VerdictKind},
@@ -25,6 +26,27 @@ impl Tally {
     }
 }
 
+/// Frames with one verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Cell {
+    /// How many.
+    pub tally: Tally,
+    /// How many of them were kept as evidence of late; of no meaning in a sum.
+    pub allowance: Allowance,
+}
+
+impl Cell {
+    /// Nothing counted yet.
+    pub const ZERO: Self = Self {
+        tally: Tally {
+            packets: 0,
+            bytes: 0,
+        },
+        allowance: Allowance::ZERO,
+    };
+}
+
 /// Everything that is counted at one hook of one interface, on one CPU.
 ///
 /// A frame is counted in exactly one cell, so totals are sums and nothing is counted twice. Each CPU
@@ -34,7 +56,7 @@ impl Tally {
 #[repr(C)]
 pub struct Counters {
     /// By [`Verdict::cell`].
-    pub cells: [Tally; Verdict::CELLS],
+    pub cells: [Cell; Verdict::CELLS],
     /// TCP segments by the nine bits of their flag set.
     pub flags: [u64; TcpFlags::SETS],
 }
@@ -91,43 +113,45 @@ impl Events {
 impl Counters {
     /// Nothing counted yet.
     pub const ZERO: Self = Self {
-        cells: [Tally {
-            packets: 0,
-            bytes: 0,
-        }; Verdict::CELLS],
+        cells: [Cell::ZERO; Verdict::CELLS],
         flags: [0; TcpFlags::SETS],
     };
 
-    /// Counts a segment with these flags in a frame of `octets` octets.
+    /// Counts a segment by its flags.
     #[inline(always)]
-    pub fn count_segment(&mut self, verdict: Verdict, flags: TcpFlags, octets: u32) {
-        self.count_frame(verdict, octets);
+    pub fn count_flags(&mut self, flags: TcpFlags) {
         if let Some(seen) = self.flags.get_mut(usize::from(flags.bits())) {
             *seen += 1;
         }
     }
 
-    /// Counts a frame of `octets` octets that gave no segment.
+    /// Counts a frame of `octets` octets in a verdict's cell, by the number of that, and returns how many
+    /// were kept of late that are counted there.
     #[inline(always)]
-    pub fn count_frame(&mut self, verdict: Verdict, octets: u32) {
-        if let Some(cell) = self.cells.get_mut(verdict.cell()) {
-            cell.packets += 1;
-            cell.bytes += u64::from(octets);
-        }
+    pub fn count_frame(&mut self, cell: usize, octets: u32) -> Option<&mut Allowance> {
+        let Cell { tally, allowance } = self.cells.get_mut(cell)?;
+        tally.packets += 1;
+        tally.bytes += u64::from(octets);
+        Some(allowance)
     }
 
     /// Counts what was decided about a frame of `octets` octets.
     pub fn count(&mut self, outcome: &Outcome, octets: u32) {
-        match &outcome.segment {
-            Some(segment) => self.count_segment(outcome.verdict, segment.flags, octets),
-            None => self.count_frame(outcome.verdict, octets),
+        if let Some(segment) = &outcome.segment {
+            self.count_flags(segment.flags);
         }
+        self.count_frame(outcome.verdict.cell(), octets);
+    }
+
+    /// What was counted, cell by cell.
+    pub fn tallies(&self) -> impl Iterator<Item = Tally> {
+        self.cells.iter().map(|cell| cell.tally)
     }
 
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: &Self) {
         for (sum, part) in self.cells.iter_mut().zip(&other.cells) {
-            sum.add(*part);
+            sum.tally.add(part.tally);
         }
         for (sum, part) in self.flags.iter_mut().zip(&other.flags) {
             *sum += part;
@@ -137,16 +161,17 @@ impl Counters {
     /// Frames with exactly this verdict.
     #[must_use]
     pub fn tally(&self, verdict: Verdict) -> Tally {
-        self.cells.get(verdict.cell()).copied().unwrap_or_default()
+        let cell = self.cells.get(verdict.cell());
+        cell.map(|cell| cell.tally).unwrap_or_default()
     }
 
     /// Frames with a verdict of this kind, whatever its cause.
     #[must_use]
     pub fn total(&self, kind: VerdictKind) -> Tally {
         let mut total = Tally::default();
-        for (cell, tally) in self.cells.iter().enumerate() {
+        for (cell, tally) in self.tallies().enumerate() {
             if Verdict::from_cell(cell).is_some_and(|verdict| verdict.kind() == kind) {
-                total.add(*tally);
+                total.add(tally);
             }
         }
         total

@@ -48,6 +48,7 @@ pub mod table;
 
 pub mod abi;
 pub mod counters;
+pub mod evidence;
 
 #[cfg(feature = "user")]
 mod pod;

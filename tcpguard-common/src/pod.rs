@@ -9,6 +9,7 @@ use aya::Pod;
 use crate::{
     abi::{Adjudication, Config},
     counters::{Counters, Events},
+    evidence::Shelf,
     flow::{FlowKey4, FlowKey6},
     ports::PortSet,
     table::Set,
@@ -22,6 +23,8 @@ unsafe impl Pod for Counters {}
 unsafe impl Pod for Adjudication {}
 // SAFETY: as above.
 unsafe impl Pod for Events {}
+// SAFETY: as above.
+unsafe impl Pod for Shelf {}
 // SAFETY: as above.
 unsafe impl Pod for PortSet {}
 // SAFETY: as above; of an entry, every field is a number of which any value is valid.

@@ -200,7 +200,7 @@ fn a_frame_is_counted_in_one_cell() {
             let tally = counters.tally(outcome.verdict);
             assert_eq!((tally.packets, tally.bytes), (1, len.into()));
             assert_eq!(
-                counters.cells.iter().map(|cell| cell.packets).sum::<u64>(),
+                counters.tallies().map(|tally| tally.packets).sum::<u64>(),
                 1
             );
             let segments = u64::from(outcome.segment.is_some());

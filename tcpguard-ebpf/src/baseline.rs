@@ -18,7 +18,9 @@
 )]
 
 mod admission;
+mod clock;
 mod config;
+mod evidence;
 mod flow;
 mod guard;
 mod hash;

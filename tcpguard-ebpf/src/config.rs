@@ -20,7 +20,7 @@ use tcpguard_common::{
 
 // In a map of its own, so that others read it: `abi::CONFIG_MAP`.
 #[unsafe(no_mangle)]
-#[unsafe(link_section = ".rodata.abi5")]
+#[unsafe(link_section = ".rodata.abi6")]
 static CONFIG: Global<Config> = Global::new(Config::DEFAULT);
 
 /// Reads one field: the whole would be copied to the stack.
@@ -113,6 +113,12 @@ pub(crate) fn lists<C: Hooked>() -> bool {
 #[inline(always)]
 pub(crate) fn transcript() -> u32 {
     constant!(transcript)
+}
+
+/// Whether frames that are objected to are kept.
+#[inline(always)]
+pub(crate) fn keeps_evidence() -> bool {
+    constant!(evidence) != 0
 }
 
 /// Whether connections are tracked.

@@ -9,11 +9,10 @@
 
 use aya_ebpf::{
     bindings::xdp_md,
-    helpers::generated::bpf_jiffies64,
     programs::{TcContext, XdpContext},
 };
 use tcpguard_common::{
-    abi::{Fullness, Question4, Question6, Transcript},
+    abi::{Fullness, Question4, Question6},
     conn::{
         self,
         ruling::Ruling,
@@ -28,8 +27,9 @@ use tcpguard_common::{
 };
 
 use crate::{
+    clock::{self, now},
     config::{self, Hooked},
-    maps::{CLOCK, FULLNESS},
+    maps::FULLNESS,
     options::{self, Optioned},
     parsed::Parsed,
     table::{Sixteen, Tabled},
@@ -125,22 +125,6 @@ pub(crate) fn track<C: Hooked + Tracked + Optioned>(
     Ruling::from_trusted_bits(bits)
 }
 
-/// The moment: the kernel's, or that of a replay.
-#[inline(always)]
-fn now() -> Ticks {
-    if is_replay() {
-        return CLOCK.get(0).copied().unwrap_or_default();
-    }
-    // SAFETY: reads a counter; the verifier makes a single load of it.
-    let jiffies = unsafe { bpf_jiffies64() };
-    Ticks::from_jiffies(jiffies, config::per_jiffy())
-}
-
-#[inline(always)]
-fn is_replay() -> bool {
-    config::transcript() == Transcript::Adjudicate as u32
-}
-
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn ingress_flow4(ctx: *mut xdp_md, question: *const Question4) -> u32 {
@@ -191,7 +175,7 @@ extern "C" fn egress_flow6(question: *const Question6) -> u32 {
 fn arriving<K: Tabled + Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &Seen) -> u32 {
     rule(key, way, seen, || {
         // A replay is about another time and, maybe, another host.
-        let plea = if is_replay() {
+        let plea = if clock::is_replayed() {
             Plea::Refuse
         } else {
             crate::witness::ask(ctx, key, way, seen)

@@ -8,6 +8,7 @@ use tcpguard_common::{
 use crate::{
     admission::{self, Admitting},
     config::{self, Hooked},
+    evidence::Kept,
     flow::{self, Tracked},
     options::Optioned,
     packet::{self, Buffer},
@@ -47,11 +48,14 @@ impl Judgement {
 
 /// What a hook's context has to be able to do.
 pub(crate) trait Guarded:
-    Admitting + Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe
+    Admitting + Buffer + Hooked + Kept + Optioned + Parseable + Tracked + Transcribe
 {
 }
 
-impl<C: Admitting + Buffer + Hooked + Optioned + Parseable + Tracked + Transcribe> Guarded for C {}
+impl<C: Admitting + Buffer + Hooked + Kept + Optioned + Parseable + Tracked + Transcribe> Guarded
+    for C
+{
+}
 
 /// Judges a frame, counts it, and writes its judgement down if the loader asked for that.
 ///
@@ -119,7 +123,8 @@ fn look<C: Guarded, const TRACKING: bool, const LISTED: bool>(ctx: &C, place: Pl
             None => return 0,
         }
     }
-    report::segment(place, judgement.verdict, segment.flags, packet::linear(ctx));
+    let octets = packet::linear(ctx);
+    report::segment(ctx, place, judgement, segment.flags, octets);
     judgement.bits()
 }
 
@@ -130,12 +135,15 @@ fn look_again<C: Guarded>(ctx: &C, place: Place) -> Judgement {
     let broken = parsed::whole(ctx, place.link, &mut parsed);
     let octets = ctx.octets();
     if let Some(verdict) = broken {
-        let verdict = config::policy::<C>().apply(verdict);
-        report::frame(place, verdict, octets);
-        return Judgement { verdict, ruling: 0 };
+        let judgement = Judgement {
+            verdict: config::policy::<C>().apply(verdict),
+            ruling: 0,
+        };
+        report::frame(ctx, place, judgement, octets);
+        return judgement;
     }
     let judgement = judge(ctx, &mut parsed);
-    report::segment(place, judgement.verdict, parsed.flags(), octets);
+    report::segment(ctx, place, judgement, parsed.flags(), octets);
     judgement
 }
 

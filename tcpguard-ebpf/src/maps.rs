@@ -8,6 +8,7 @@ use tcpguard_common::{
     abi::{Adjudication, Fullness, HOOKS},
     conn::time::Ticks,
     counters::{Counters, Events},
+    evidence::Shelf,
     flow::{FlowKey4, FlowKey6},
     ports::PortSet,
     table::Set,
@@ -34,6 +35,12 @@ pub(crate) static CLOCK: Array<Ticks, 1> = Array::new();
 /// One entry.
 #[btf_map]
 pub(crate) static EVENTS: PerCpuArray<Events, 1> = PerCpuArray::new();
+
+/// The last frames that were objected to, by `evidence::shelf`. Written by the hooks, each CPU its own
+/// shelves; read through mmap by user space, by as many as like. The loader sets the size to the CPUs
+/// that there can be. Never full: a frame takes the place of an older one of its reason.
+#[btf_map]
+pub(crate) static EVIDENCE: Array<Shelf, 1, MMAPABLE> = Array::new();
 
 /// To which ports what arrives may open connections, by interface. Written by the loader before the
 /// programs are attached, which sets the size to the interfaces it guards; read by the ingress hook.

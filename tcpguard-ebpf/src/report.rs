@@ -2,12 +2,15 @@
 
 use tcpguard_common::{
     abi::counter_index, conn::ruling::Ruling, counters::Counters, flags::TcpFlags, parse::Link,
-    verdict::Verdict,
 };
 
 use crate::{
+    clock,
     config::{self, Hooked},
+    evidence::Kept,
+    guard::Judgement,
     maps::{COUNTERS, EVENTS},
+    packet::opaque,
 };
 
 /// Where a frame is counted, and how it is read once more if its judgement is written down. Two
@@ -15,7 +18,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     /// Into the counters.
-    index: usize,
+    pub(crate) index: usize,
     pub(crate) link: Link,
 }
 
@@ -31,11 +34,46 @@ impl Place {
     }
 }
 
-/// Counts a segment in a frame of `octets` octets.
+/// Counts a segment in a frame of `octets` octets, and keeps the frame if it is wanted as evidence.
 #[inline(always)]
-pub(crate) fn segment(place: Place, verdict: Verdict, flags: TcpFlags, octets: u32) {
-    if let Some(counters) = counters(place) {
-        counters.count_segment(verdict, flags, octets);
+pub(crate) fn segment(
+    ctx: &impl Kept,
+    place: Place,
+    judgement: Judgement,
+    flags: TcpFlags,
+    octets: u32,
+) {
+    if let Some(counters) = counters(place.index) {
+        counters.count_flags(flags);
+        count(ctx, place, judgement, counters, octets);
+    }
+}
+
+/// The same of a frame that gave no segment.
+#[inline(always)]
+pub(crate) fn frame(ctx: &impl Kept, place: Place, judgement: Judgement, octets: u32) {
+    if let Some(counters) = counters(place.index) {
+        count(ctx, place, judgement, counters, octets);
+    }
+}
+
+#[inline(always)]
+fn count(
+    ctx: &impl Kept,
+    place: Place,
+    judgement: Judgement,
+    counters: &mut Counters,
+    octets: u32,
+) {
+    // Hidden from LLVM, which would compare an octet with the number of cells and take another copy of
+    // it for the index (LLVM 22, Linux 6.18).
+    let cell = opaque(judgement.verdict.cell());
+    if let Some(allowance) = counters.count_frame(cell, octets)
+        && config::keeps_evidence()
+        && judgement.verdict.reason().is_some()
+        && allowance.take(clock::now())
+    {
+        ctx.keep(place, judgement);
     }
 }
 
@@ -53,17 +91,10 @@ pub(crate) fn event(ruling: Ruling) {
     }
 }
 
-/// Counts a frame of `octets` octets that gave no segment.
+/// What this CPU has counted at a place.
 #[inline(always)]
-pub(crate) fn frame(place: Place, verdict: Verdict, octets: u32) {
-    if let Some(counters) = counters(place) {
-        counters.count_frame(verdict, octets);
-    }
-}
-
-#[inline(always)]
-fn counters(place: Place) -> Option<&'static mut Counters> {
-    let counters = COUNTERS.get_ptr_mut(place.index as u32)?;
+pub(crate) fn counters(index: usize) -> Option<&'static mut Counters> {
+    let counters = COUNTERS.get_ptr_mut(index as u32)?;
     #[expect(unsafe_code, reason = "map values are reached through raw pointers")]
     // SAFETY: the value is this CPU's own and lives as long as the program, and no hook is
     // interrupted by itself: both run in softirq context or with bottom halves off.

@@ -1,6 +1,6 @@
 //! The kernel's clock as the programs read it: jiffies, from user space.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 use tcpguard_common::conn::time::{SECOND, Ticks};
@@ -45,6 +45,14 @@ pub fn ticks(time: Duration) -> u32 {
 #[must_use]
 pub fn time(ticks: u32) -> Duration {
     Duration::from_millis(u64::from(ticks) * 1000 / u64::from(SECOND))
+}
+
+/// When the kernel's monotonic clock stood at 0, by the clock on the wall as it goes now.
+#[must_use]
+pub fn boot() -> SystemTime {
+    let up = duration(clock_gettime(ClockId::Monotonic));
+    let now = SystemTime::now();
+    now.checked_sub(up).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// What this thread has had of a CPU so far.

@@ -25,6 +25,7 @@ use crate::{
         sources::Sources,
     },
     clock,
+    evidence::Evidence,
     flows::{Census, Flows},
     netlink::{self, Interface},
     programs,
@@ -183,9 +184,15 @@ impl Found {
         reader::mapped([self.map(abi::FLOWS4)?, self.map(abi::FLOWS6)?])
     }
 
+    /// The frames that it has objected to, and those that it will object to.
+    pub(crate) fn evidence(&self) -> Result<Evidence> {
+        self.config()?;
+        Evidence::new(self.map(abi::EVIDENCE)?)
+    }
+
     /// The kernel's number of its table of IPv4.
     pub(crate) fn table(&self) -> Result<u32> {
-        Ok(reader::table(self.map(abi::FLOWS4)?)?.info()?.id())
+        Ok(reader::array(self.map(abi::FLOWS4)?)?.info()?.id())
     }
 
     /// What it counts.

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use aya::{Ebpf, EbpfLoader};
-use tcpguard_common::abi::{self, Config};
+use tcpguard_common::{
+    abi::{self, Config},
+    evidence,
+};
 
 /// The object file, part of this binary: one file to copy to a server.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcpguard.bpf.o"));
@@ -28,9 +31,10 @@ impl Log {
 }
 
 /// What a guard has counted and remembers, which the programs of another release can go on with.
-pub(crate) const KEPT: [&str; 5] = [
+pub(crate) const KEPT: [&str; 6] = [
     abi::COUNTERS,
     abi::EVENTS,
+    abi::EVIDENCE,
     abi::FULLNESS,
     abi::FLOWS4,
     abi::FLOWS6,
@@ -64,10 +68,20 @@ pub(crate) fn open_over(
         .override_global(abi::CONFIG, config, true)
         .override_global(aya_log::LEVEL, &level, true)
         .map_max_entries(abi::COUNTERS, slots)
+        .map_max_entries(abi::EVIDENCE, shelves(config))
         .map_max_entries(abi::PORTS, config.interface_count.max(1))
         .map_max_entries(abi::PREFIXES4, config.prefixes[0].max(1))
         .map_max_entries(abi::PREFIXES6, config.prefixes[1].max(1))
         .map_max_entries(abi::FLOWS4, config.sets[0])
         .map_max_entries(abi::FLOWS6, config.sets[1])
         .load(OBJECT)
+}
+
+/// Of the frames that are kept, one for each reason and CPU that there can be.
+fn shelves(config: &Config) -> u32 {
+    let cpus = aya::util::nr_cpus().ok().map(u32::try_from);
+    match cpus {
+        Some(Ok(cpus)) if config.evidence != 0 => evidence::shelves(cpus),
+        _ => 1,
+    }
 }

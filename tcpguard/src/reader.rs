@@ -11,6 +11,7 @@ use tcpguard_common::{
 };
 
 use crate::{
+    evidence::Evidence,
     flows::{Census, Flows},
     sample::{Egress, Ingress, InterfaceSample, Sample},
 };
@@ -36,6 +37,7 @@ pub(crate) struct Guarded {
 pub(crate) struct Reader {
     counters: PerCpuArray<MapData, Counters>,
     events: PerCpuArray<MapData, Events>,
+    evidence: Map,
     flows: [Map; 2],
     census: Census,
     guarded: Guarded,
@@ -53,6 +55,7 @@ impl Reader {
         Ok(Self {
             counters: counters.try_into().context("its counters have no CPUs")?,
             events: events.try_into().context("its events have no CPUs")?,
+            evidence: take(abi::EVIDENCE)?,
             flows: [take(abi::FLOWS4)?, take(abi::FLOWS6)?],
             census,
             guarded,
@@ -71,6 +74,11 @@ impl Reader {
             events: self.events()?,
             tables,
         })
+    }
+
+    /// The frames that it objects to from now on.
+    pub(crate) fn evidence(&self) -> Result<Evidence> {
+        Evidence::from_now(&self.evidence)
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceSample>> {
@@ -119,13 +127,13 @@ impl Reader {
 
 /// Both tables in this process's memory.
 pub(crate) fn mapped([v4, v6]: [&Map; 2]) -> Result<Flows> {
-    Flows::new(table(v4)?, table(v6)?)
+    Flows::new(array(v4)?, array(v6)?)
 }
 
-/// A flow table.
-pub(crate) fn table(map: &Map) -> Result<&MapData> {
+/// An array, which can be mapped.
+pub(crate) fn array(map: &Map) -> Result<&MapData> {
     if let Map::Array(data) = map {
         return Ok(data);
     }
-    bail!("its table is not an array")
+    bail!("its map is not an array")
 }

@@ -25,6 +25,7 @@ static BASELINE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/
 pub(crate) fn tracking([ipv4, ipv6]: [u32; 2]) -> Config {
     Config {
         tracking: 1,
+        evidence: 1,
         sets: [table::sets_for(ipv4), table::sets_for(ipv6)],
         per_jiffy: clock::per_jiffy(),
         seed: table::key::Seed::known(1),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tcpguard_common::conn::{Conn, state::State, time::Ticks};
 
-use super::{Flows, moment};
+use super::{Flows, moment, walk::for_each};
 use crate::clock;
 
 /// A walk is followed by a rest of so many times its length: counting takes one per cent of a CPU.
@@ -123,8 +123,8 @@ impl Census {
             ..Tables::default()
         };
         let Flows { v4, v6 } = flows;
-        v4.for_each(|entry| tables.count(0, &entry.conn, now));
-        v6.for_each(|entry| tables.count(1, &entry.conn, now));
+        for_each(v4, |entry| tables.count(0, &entry.conn, now));
+        for_each(v6, |entry| tables.count(1, &entry.conn, now));
         tables
     }
 }

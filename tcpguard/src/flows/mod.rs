@@ -1,7 +1,7 @@
 //! The flow tables as user space reads them: through mmap, while the kernel programs write them.
 //!
 //! ```text
-//! Mapped (one table's memory) -> Flows (both tables) -> Connection  what `conns` lists
+//! Mapped (one table's memory) -> walk -> Flows (both tables) -> Connection  what `conns` lists
 //!                                                    -> Census      what `run` counts
 //! ```
 //!
@@ -9,26 +9,27 @@
 
 mod census;
 mod connection;
-mod mapped;
+mod walk;
 
 use anyhow::{Context as _, Result};
 use aya::maps::MapData;
 use tcpguard_common::{
     conn::{Conn, time::Ticks},
     flow::{FlowKey4, FlowKey6},
+    table::Set,
 };
 
 pub use self::{
     census::{Census, Tables},
     connection::{Connection, Ends},
 };
-use self::{connection::Keyed, mapped::Mapped};
-use crate::clock;
+use self::{connection::Keyed, walk::for_each};
+use crate::{clock, mapped::Mapped};
 
 /// The connections of one guard.
 pub struct Flows {
-    v4: Mapped<FlowKey4>,
-    v6: Mapped<FlowKey6>,
+    v4: Mapped<Set<FlowKey4>>,
+    v6: Mapped<Set<FlowKey6>>,
 }
 
 impl Flows {
@@ -45,10 +46,12 @@ impl Flows {
     pub fn connections(&self) -> Vec<Connection> {
         let now = clock::now();
         let mut connections = Vec::new();
-        self.v4
-            .for_each(|entry| connections.extend(live(&entry.key, &entry.conn, now)));
-        self.v6
-            .for_each(|entry| connections.extend(live(&entry.key, &entry.conn, now)));
+        for_each(&self.v4, |entry| {
+            connections.extend(live(&entry.key, &entry.conn, now));
+        });
+        for_each(&self.v6, |entry| {
+            connections.extend(live(&entry.key, &entry.conn, now));
+        });
         connections
     }
 }

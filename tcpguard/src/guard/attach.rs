@@ -164,6 +164,7 @@ fn config(options: &Options, targets: &[Target]) -> Config {
         egress: options.policy.observed(),
         transcript: transcript as u32,
         interface_count: u32::try_from(targets.len()).unwrap_or(u32::MAX),
+        evidence: 1,
         interfaces,
         ..Config::DEFAULT
     }

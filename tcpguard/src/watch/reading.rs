@@ -102,7 +102,7 @@ pub(super) fn passed(counters: &Counters) -> Tally {
 
 /// Frames with any verdict.
 pub(super) fn everything(counters: &Counters) -> Tally {
-    sum(counters.cells.iter().copied())
+    sum(counters.tallies())
 }
 
 /// Frames with any of these verdicts.
@@ -205,8 +205,9 @@ fn grown(before: &[Counters; HOOKS], after: &[Counters; HOOKS]) -> [Counters; HO
     for (counters, before) in grown.iter_mut().zip(before) {
         // Counters never fall; should one, a rate of zero is less wrong than a rate of 2^64.
         for (cell, before) in counters.cells.iter_mut().zip(&before.cells) {
-            cell.packets = cell.packets.saturating_sub(before.packets);
-            cell.bytes = cell.bytes.saturating_sub(before.bytes);
+            let (tally, before) = (&mut cell.tally, before.tally);
+            tally.packets = tally.packets.saturating_sub(before.packets);
+            tally.bytes = tally.bytes.saturating_sub(before.bytes);
         }
         for (seen, before) in counters.flags.iter_mut().zip(&before.flags) {
             *seen = seen.saturating_sub(*before);

@@ -89,7 +89,9 @@ pub(super) fn count(
     bytes: u64,
 ) {
     let counters = &mut sample.interfaces[interface].counters[hook as usize];
-    counters.cells[verdict.cell()].add(Tally { packets, bytes });
+    counters.cells[verdict.cell()]
+        .tally
+        .add(Tally { packets, bytes });
 }
 
 /// A web server that is being scanned.
@@ -139,7 +141,7 @@ pub(super) fn reading() -> Reading {
     earlier.uptime -= Duration::from_secs(1);
     let cells = &mut earlier.interfaces[0].counters;
     let mut less = |hook: Hook, verdict: Verdict, packets, bytes| {
-        let cell = &mut cells[hook as usize].cells[verdict.cell()];
+        let cell = &mut cells[hook as usize].cells[verdict.cell()].tally;
         cell.packets -= packets;
         cell.bytes -= bytes;
     };

@@ -142,7 +142,7 @@ fn expected(vector: &Vector, policy: &Policy) -> Adjudication {
 
 /// Counts by hand, so that not even `Counters` is taken at its word.
 fn count(counters: &mut Counters, adjudication: &Adjudication, octets: u32) {
-    let cell = &mut counters.cells[usize::from(adjudication.cell)];
+    let cell = &mut counters.cells[usize::from(adjudication.cell)].tally;
     cell.packets += 1;
     cell.bytes += u64::from(octets);
     counters.flags[usize::from(adjudication.flags)] += u64::from(adjudication.segment);

@@ -28,7 +28,7 @@ fn kernel_and_host_agree_on_mutated_frames() {
         engines.adjudicate(&name, &Frame::whole(base.link, &octets));
     }
     let counters = engines.counters();
-    let sum: u64 = counters.cells.iter().map(|cell| cell.packets).sum();
+    let sum: u64 = counters.tallies().map(|tally| tally.packets).sum();
     assert_eq!(sum, FRAMES as u64);
     // Chance goes everywhere, or this test would say little.
     for verdict in vectors::parser().iter().map(|vector| vector.verdict) {

@@ -151,7 +151,7 @@ impl Totals {
     /// What these counters come to.
     #[must_use]
     pub fn new(counters: &Counters) -> Self {
-        let frames = counters.cells.iter().map(|cell| cell.packets).sum();
+        let frames = counters.tallies().map(|tally| tally.packets).sum();
         let bypassed = counters.total(VerdictKind::Bypass).packets;
         let dropped = counters.total(VerdictKind::Drop).packets;
         Self {
