@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use aya::Ebpf;
+use tcpguard::clock;
 use tcpguard_common::{
     abi::{Config, INGRESS_PROGRAM},
     craft::TcpFrame,
@@ -70,8 +71,13 @@ fn bare_drop(name: &str) -> Path {
 }
 
 fn stateless(args: &Args) -> Result<Vec<Path>> {
-    let guard = objects::guard(&Config::DEFAULT)?;
-    let baseline = objects::baseline(&Config::DEFAULT, [1, 1])?;
+    let config = Config {
+        evidence: 1,
+        per_jiffy: clock::per_jiffy(),
+        ..Config::DEFAULT
+    };
+    let guard = objects::guard(&config)?;
+    let baseline = objects::baseline(&config, [1, 1])?;
     let mut paths = stateless_paths();
     take_turns(&mut paths, [&guard, &baseline], args)?;
     Ok(paths)
