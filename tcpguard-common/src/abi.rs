@@ -55,6 +55,11 @@ pub const PREFIXES4: &str = "PREFIXES4";
 /// The same of IPv6 sources.
 pub const PREFIXES6: &str = "PREFIXES6";
 
+/// Array of [`crate::limit::SynLimit`] by the interfaces' slots, asked while [`Config::limits`] is set.
+pub const LIMITS: &str = "LIMITS";
+/// Array of [`crate::limit::Bucket`], two of which are a source's.
+pub const SOURCES: &str = "SOURCES";
+
 /// Interfaces that one guard can hold.
 pub const MAX_INTERFACES: usize = 32;
 /// Hooks of an interface that are counted apart.
@@ -151,6 +156,14 @@ pub struct Config {
     pub evidence: u32,
     /// How many prefixes are in [`PREFIXES4`] and [`PREFIXES6`].
     pub prefixes: [u32; 2],
+    /// Whether anything in [`LIMITS`] is one, 0 or 1.
+    pub limits: u32,
+    /// Buckets in [`SOURCES`]; 0 if no source is limited.
+    pub buckets: u32,
+    /// What of an address is one source: of IPv4, and the first two words of IPv6.
+    pub source_masks: [u32; 3],
+    /// Zero.
+    pub reserved: u32,
     /// Of the flow tables' hash.
     pub seed: Seed,
     /// The release that made the programs, as text, with zeros behind it.
@@ -177,6 +190,10 @@ impl Config {
         inbound: 0,
         evidence: 0,
         prefixes: [0, 0],
+        limits: 0,
+        buckets: 0,
+        source_masks: [u32::MAX; 3],
+        reserved: 0,
         // Known to everybody, but none of zeros, with which all connections would be one to the hash.
         seed: Seed::known(0),
         release: release(),
@@ -342,10 +359,10 @@ impl Adjudication {
 
 const _: () = assert!(Verdict::CELLS < 256);
 const _: () = assert!(size_of::<Policy>() == 16);
-const _: () = assert!(size_of::<Config>() == 184 + 8 * MAX_INTERFACES);
+const _: () = assert!(size_of::<Config>() == 208 + 8 * MAX_INTERFACES);
 const _: () = assert!(core::mem::offset_of!(Config, transcript) == 32);
 const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 72);
-const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 184);
+const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 208);
 const _: () = assert!(size_of::<Adjudication>() == 24);
 const _: () = assert!(size_of::<Events>() == 8 * 103);
 const _: () = assert!(size_of::<Question4>() == 40);

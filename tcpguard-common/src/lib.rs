@@ -46,6 +46,8 @@ pub mod conn;
 pub mod flow;
 pub mod table;
 
+pub mod limit;
+
 pub mod abi;
 pub mod counters;
 pub mod evidence;

@@ -11,6 +11,7 @@ use crate::{
     counters::{Counters, Events},
     evidence::Shelf,
     flow::{FlowKey4, FlowKey6},
+    limit::{Bucket, SynLimit},
     ports::PortSet,
     table::Set,
 };
@@ -27,6 +28,10 @@ unsafe impl Pod for Events {}
 unsafe impl Pod for Shelf {}
 // SAFETY: as above.
 unsafe impl Pod for PortSet {}
+// SAFETY: as above.
+unsafe impl Pod for Bucket {}
+// SAFETY: as above.
+unsafe impl Pod for SynLimit {}
 // SAFETY: as above; of an entry, every field is a number of which any value is valid.
 unsafe impl Pod for Set<FlowKey4> {}
 // SAFETY: as above.

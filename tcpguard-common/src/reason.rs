@@ -131,8 +131,8 @@ reasons! {
     InboundClosed = 24, "inbound-closed", State, "policy: --inbound";
     /// The source is on the list of denied prefixes.
     Denied = 25, "denied", State, "policy: denied prefixes";
-    /// The source sends more SYNs than the configured rate.
-    RateLimited = 26, "rate-limited", State, "policy: SYN rate limit";
+    /// A SYN that would open more connections than may be opened in a second.
+    RateLimited = 26, "rate-limited", State, "policy: --syn-limit";
     /// The acknowledgment carries no cookie of ours while cookies are sent.
     CookieInvalid = 27, "cookie-invalid", Handshake, "RFC 4987 section 3.6 (SYN cookies)";
 }

@@ -12,7 +12,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use tcpguard_common::{
-    flags::TcpFlags,
+    conn::seen::Class,
     policy::Standing,
     reason::Reason,
     segment::{Addresses, Segment},
@@ -20,7 +20,7 @@ use tcpguard_common::{
 };
 
 use crate::{
-    config,
+    config, limits,
     maps::{PORTS, PREFIXES4, PREFIXES6},
     parsed::Parsed,
 };
@@ -34,7 +34,7 @@ pub(crate) trait Admitting {
 impl Admitting for XdpContext {
     #[inline(always)]
     fn admit(&self, parsed: &mut Parsed) {
-        if config::lists::<Self>() || config::limits_any_ports() {
+        if config::lists::<Self>() || config::limits_any_ports() || config::limits_rates() {
             ingress_admit(self.ctx, parsed);
         }
     }
@@ -62,14 +62,27 @@ extern "C" fn ingress_admit(ctx: *mut xdp_md, parsed: *mut Parsed) -> u32 {
     };
     parsed.standing = standing as u16;
     let trusted = matches!(Standing::from_number(standing), Standing::Trusted);
-    let port = parsed.question.rest.destination_port;
-    let seen = &mut parsed.question.rest.seen;
-    if seen.flags.contains(TcpFlags::SYN) && !trusted && !admits(&XdpContext::new(ctx), port) {
-        let refused = Verdict::dropped(Reason::InboundClosed);
-        let refused = config::policy::<XdpContext>().apply(refused);
+    if matches!(parsed.question.rest.seen.class(), Class::Syn)
+        && !trusted
+        && let Some(reason) = refusal(&XdpContext::new(ctx), parsed)
+    {
+        let refused = config::policy::<XdpContext>().apply(Verdict::dropped(reason));
+        let seen = &mut parsed.question.rest.seen;
         *seen = seen.opening(refused);
     }
     0
+}
+
+/// Why a SYN may open no connection. What is refused for its port takes nothing of anybody's rate.
+#[inline(always)]
+fn refusal(ctx: &XdpContext, parsed: &Parsed) -> Option<Reason> {
+    if !admits(ctx, parsed.question.rest.destination_port) {
+        Some(Reason::InboundClosed)
+    } else if config::limits_rates() && limits::is_exceeded(ctx, parsed) {
+        Some(Reason::RateLimited)
+    } else {
+        None
+    }
 }
 
 /// Whether a SYN to this port may open a connection.

@@ -24,6 +24,7 @@ mod evidence;
 mod flow;
 mod guard;
 mod hash;
+mod limits;
 mod maps;
 mod options;
 mod packet;

@@ -115,6 +115,30 @@ pub(crate) fn transcript() -> u32 {
     constant!(transcript)
 }
 
+/// Whether it is limited anywhere how many connections may be opened.
+#[inline(always)]
+pub(crate) fn limits_rates() -> bool {
+    constant!(limits) != 0
+}
+
+/// Buckets of the sources.
+#[inline(always)]
+pub(crate) fn buckets() -> u32 {
+    constant!(buckets)
+}
+
+/// What of an IPv4 address is one source.
+#[inline(always)]
+pub(crate) fn source_mask4() -> u32 {
+    constant!(source_masks[0])
+}
+
+/// What of the first two words of an IPv6 address is one source.
+#[inline(always)]
+pub(crate) fn source_mask6() -> [u32; 2] {
+    [constant!(source_masks[1]), constant!(source_masks[2])]
+}
+
 /// Whether frames that are objected to are kept.
 #[inline(always)]
 pub(crate) fn keeps_evidence() -> bool {

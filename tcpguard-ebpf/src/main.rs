@@ -23,6 +23,7 @@ mod config;
 mod evidence;
 mod flow;
 mod guard;
+mod limits;
 mod maps;
 mod options;
 mod packet;

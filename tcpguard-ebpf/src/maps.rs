@@ -10,6 +10,7 @@ use tcpguard_common::{
     counters::{Counters, Events},
     evidence::Shelf,
     flow::{FlowKey4, FlowKey6},
+    limit::{Bucket, SynLimit},
     ports::PortSet,
     table::Set,
 };
@@ -46,6 +47,16 @@ pub(crate) static EVIDENCE: Array<Shelf, 1, MMAPABLE> = Array::new();
 /// programs are attached, which sets the size to the interfaces it guards; read by the ingress hook.
 #[btf_map]
 pub(crate) static PORTS: Array<PortSet, 1> = Array::new();
+
+/// How many connections what arrives may open, by interface: rates, written by the loader before the
+/// programs are attached, and what is left, by the ingress hook. The loader sets the size as above.
+#[btf_map]
+pub(crate) static LIMITS: Array<SynLimit, 1> = Array::new();
+
+/// What is left of a source's rate, by two hashes of it. Written by the ingress hook; the loader sets
+/// the size if any source is limited. Never full: strangers share.
+#[btf_map]
+pub(crate) static SOURCES: Array<Bucket, 1> = Array::new();
 
 /// What is said of IPv4 sources. Written by the loader before the programs are attached, which sets the
 /// size to what it has; read by the ingress hook.

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use crate::{
-    admission::{inbound, sources::Sources},
+    admission::{opening, sources::Sources},
     guard::{Attached, Guard},
     sample::{Egress, Ingress},
     tracking::{self, Plan},
@@ -26,7 +26,7 @@ fn announcement(attached: &Attached) -> String {
         ingress,
         refusal,
         egress,
-        inbound,
+        opening,
         ..
     } = attached;
     let ingress = match (ingress, refusal) {
@@ -44,7 +44,7 @@ fn announcement(attached: &Attached) -> String {
             "egress not seen, so nothing that hangs on it is checked (--ingress-only)"
         }
     };
-    let inbound = inbound::described(&[(name.clone(), inbound.clone())]);
+    let inbound = opening::described(&[(name.clone(), opening.clone())]);
     format!("guarding {name}: {ingress}; {egress}{inbound}")
 }
 

@@ -20,8 +20,8 @@ use tcpguard_common::{
 
 use crate::{
     admission::{
-        Admission,
-        inbound::{self, Inbound},
+        self, Admission,
+        opening::{self, Opening},
         sources::Sources,
     },
     clock,
@@ -145,10 +145,10 @@ impl Found {
         map.get(&0, 0).context("failed to read its configuration")
     }
 
-    /// To which ports connections may be opened, by its interfaces' slots.
-    pub(crate) fn inbound(&self) -> Result<Vec<Inbound>> {
+    /// What may be opened from outside, by its interfaces' slots.
+    pub(crate) fn openings(&self) -> Result<Vec<Opening>> {
         let config = self.config()?;
-        inbound::read(self.map(abi::PORTS)?, &config)
+        opening::read([self.map(abi::PORTS)?, self.map(abi::LIMITS)?], &config)
     }
 
     /// What is said of sources.
@@ -160,7 +160,8 @@ impl Found {
     /// All that is said of who may.
     pub(crate) fn admission(&self) -> Result<Admission> {
         Ok(Admission {
-            inbound: self.inbound()?,
+            openings: self.openings()?,
+            source: admission::source_prefix(&self.config()?),
             sources: self.sources()?,
         })
     }

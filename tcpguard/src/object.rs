@@ -70,6 +70,8 @@ pub(crate) fn open_over(
         .map_max_entries(abi::COUNTERS, slots)
         .map_max_entries(abi::EVIDENCE, shelves(config))
         .map_max_entries(abi::PORTS, config.interface_count.max(1))
+        .map_max_entries(abi::LIMITS, config.interface_count.max(1))
+        .map_max_entries(abi::SOURCES, config.buckets.max(1))
         .map_max_entries(abi::PREFIXES4, config.prefixes[0].max(1))
         .map_max_entries(abi::PREFIXES6, config.prefixes[1].max(1))
         .map_max_entries(abi::FLOWS4, config.sets[0])

@@ -15,7 +15,8 @@ use tcpguard_common::{
 use crate::{
     admission::{
         self, Admission,
-        inbound::{self, Inbound, Rules},
+        opening::{self, Opening, Rules},
+        rate::SourcePrefix,
         sources::Sources,
     },
     cli::{CheckConfigArgs, Mode, PolicyArgs, ReloadArgs},
@@ -23,6 +24,7 @@ use crate::{
     enforce,
     exchange::{self, Exchanged, Pinned},
     found::{self, Found},
+    netlink::Interface,
     pins::{Pins, Sole},
     preflight, runtime,
     sample::Ingress,
@@ -39,7 +41,8 @@ pub fn reload(args: &ReloadArgs) -> Result<ExitCode> {
     ensure!(
         wish.says_something(),
         "nothing to change: give --config FILE, --enforce LIST, --observe, --inbound PORTS, \
-         --trusted FILE or --denied FILE"
+         --syn-limit RATE, --syn-limit-source RATE, --syn-limit-prefix BITS,BITS, --trusted FILE or \
+         --denied FILE"
     );
     preflight::check()?;
     preflight::check_reader()?;
@@ -64,8 +67,12 @@ struct Wish {
     names: Vec<String>,
     /// What is dropped; as before if that is not said.
     policy: Option<Policy>,
-    /// To which ports connections may be opened; as before if that is not said.
-    inbound: Option<Rules>,
+    /// What may be opened from outside; as before where nothing is said, unless a file is the whole.
+    openings: Rules,
+    /// What is one source to the limits of that; as before if that is not said.
+    source: Option<SourcePrefix>,
+    /// Whether a file says it all.
+    is_whole: bool,
     /// What is said of sources, of these standings; of others as before.
     sources: Sources,
     standings: Vec<Standing>,
@@ -78,7 +85,6 @@ impl Wish {
         let is_whole = args.config.is_some();
         let said = &args.policy;
         let drops = is_whole || said.observe || said.enforce.is_some();
-        let opens = is_whole || said.inbound.is_some();
         let standings = [
             (Standing::Trusted, is_whole || said.trusted.is_some()),
             (Standing::Denied, is_whole || said.denied.is_some()),
@@ -94,34 +100,52 @@ impl Wish {
         Ok(Self {
             names,
             policy: drops.then(|| enforce::policy(said.observe, said.enforce, &file)),
-            inbound: opens.then(|| file.inbound(said.inbound.as_ref())),
+            openings: file.openings(said),
+            source: file.source(said),
+            is_whole,
             sources: file.sources(said)?,
             standings: standings.map(|(standing, _)| standing).collect(),
             file,
         })
     }
 
-    const fn says_something(&self) -> bool {
-        self.policy.is_some() || self.inbound.is_some() || !self.standings.is_empty()
+    fn says_something(&self) -> bool {
+        self.policy.is_some()
+            || !self.openings.anywhere.is_nothing()
+            || self.source.is_some()
+            || !self.standings.is_empty()
     }
 
     /// Who may, for a guard.
     fn admission(&self, found: &Found, config: &Config) -> Result<Admission> {
         Ok(Admission {
-            inbound: self.inbound(found, config)?,
+            openings: self.openings(found, config)?,
+            source: self.source(config),
             sources: found.sources()?.with(&self.sources, &self.standings)?,
         })
     }
 
-    /// To which ports connections may be opened, by the slots of the guard's interfaces.
-    fn inbound(&self, found: &Found, config: &Config) -> Result<Vec<Inbound>> {
-        let Some(rules) = &self.inbound else {
-            return found.inbound();
-        };
-        rules.of(found.slots(config).map(|interface| match interface {
-            Some(it) => (&*it.name, it.is_loopback()),
-            None => ("", false),
-        }))
+    /// What may be opened from outside, by the slots of the guard's interfaces.
+    fn openings(&self, found: &Found, config: &Config) -> Result<Vec<Opening>> {
+        let places = found.slots(config).zip(found.openings()?);
+        self.openings
+            .of(places.map(|(interface, before)| opening::Place {
+                name: interface.map_or("", |it| &it.name),
+                is_loopback: interface.is_some_and(Interface::is_loopback),
+                before: if self.is_whole {
+                    Opening::default()
+                } else {
+                    before
+                },
+            }))
+    }
+
+    fn source(&self, config: &Config) -> SourcePrefix {
+        match self.source {
+            Some(source) => source,
+            None if self.is_whole => SourcePrefix::default(),
+            None => admission::source_prefix(config),
+        }
     }
 }
 
@@ -155,9 +179,9 @@ fn change(wish: &Wish) -> Result<(Changed, String)> {
     let exchanged = exchanged.with_context(|| format!("cannot reload the guard on {names}"))?;
     // From here on nothing fails: what is changed must be known to who may have to take it back.
     let dropped = enforce::described(policy.drop);
-    let present = guard.found.slots(&config).zip(admission.inbound);
+    let present = guard.found.slots(&config).zip(admission.openings);
     let present = present.filter_map(|(interface, rule)| Some((interface?.name.clone(), rule)));
-    let inbound = inbound::described(&present.collect::<Vec<_>>());
+    let inbound = opening::described(&present.collect::<Vec<_>>());
     let sources = admission.sources.described();
     let changed = Changed {
         before: before.ingress.drop,
@@ -200,16 +224,15 @@ pub fn check(args: &CheckConfigArgs) -> Result<ExitCode> {
         names => names,
     };
     let policy = enforce::policy(false, None, &file);
-    let Rules { anywhere, at } = file.inbound(None);
-    let mut inbound: Vec<_> = at.into_iter().collect();
-    inbound.push(("elsewhere".to_owned(), anywhere));
+    let nothing = PolicyArgs::default();
+    let openings = file.openings(&nothing).named();
     writeln!(
         io::stdout(),
         "{} is valid: guards {interfaces}; {}{}{}",
         args.file.display(),
         enforce::described(policy.drop),
-        inbound::described(&inbound),
-        file.sources(&PolicyArgs::default())?.described()
+        opening::described(&openings),
+        file.sources(&nothing)?.described()
     )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -105,7 +105,7 @@ fn a_router_closes_one_of_its_sides() {
     let file = path.to_str().unwrap();
     let told = done(router, &["check-config", file]).stdout;
     assert!(
-        told.contains("inbound: west closed, elsewhere open"),
+        told.contains("inbound: west closed; elsewhere open"),
         "{told}"
     );
     done(router, &["attach", "--config", file, "--max-conns", "4096"]);

@@ -297,6 +297,9 @@ fn status_tells_what_is_guarded_by_whom_and_what_is_dead() {
         "transit": false,
         "ingress_only": false,
         "inbound": "open",
+        "syn_limit": null,
+        "syn_limit_source": null,
+        "syn_limit_prefix": [32, 64],
         "prefixes": 0,
     });
     assert_eq!(pinned["config"], config);

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! files of prefixes -> Sources   of whom nothing is dropped, and of whom everything
-//! --inbound         -> Inbound   to which ports connections may be opened, by interface
+//! --inbound         -> Opening   to which ports connections may be opened, and how many, by interface
+//! --syn-limit
 //! ```
 //!
-//! Both lie in maps that each set of programs has for itself, written before it is attached. So a
+//! All of it lies in maps that each set of programs has for itself, written before it is attached. So a
 //! reload changes them together with the programs, and no segment sees half of a change.
 
 pub mod inbound;
+pub(crate) mod opening;
+pub mod rate;
 mod session;
 pub mod sources;
 
@@ -20,27 +23,35 @@ use tcpguard_common::{
     reason::Reason,
 };
 
-use self::{inbound::Inbound, sources::Sources};
+use self::{opening::Opening, rate::SourcePrefix, sources::Sources};
 
 /// What is said for one guard.
 pub(crate) struct Admission {
     /// By the slots of its interfaces.
-    pub(crate) inbound: Vec<Inbound>,
+    pub(crate) openings: Vec<Opening>,
+    /// What one source is to their limits.
+    pub(crate) source: SourcePrefix,
     pub(crate) sources: Sources,
 }
 
 impl Admission {
     /// Makes the constants those of programs that ask for it.
     pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
-        inbound::apply(&self.inbound, config);
+        opening::apply(&self.openings, config);
+        config.source_masks = self.source.masks();
         self.sources.apply(config)
     }
 
     /// Writes it where the programs look, before those are attached.
     pub(crate) fn write(&self, ebpf: &mut Ebpf) -> Result<()> {
-        inbound::write(&self.inbound, ebpf)?;
+        opening::write(&self.openings, ebpf)?;
         self.sources.write(ebpf)
     }
+}
+
+/// What is one source to a guard at work.
+pub(crate) fn source_prefix(config: &Config) -> SourcePrefix {
+    SourcePrefix::from_masks(config.source_masks)
 }
 
 /// That nobody cuts the session that he types in.

@@ -6,7 +6,14 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::{MAX_CONNS, OutputArgs, duration, interval};
-use crate::{admission::inbound::Inbound, enforce::ReasonList};
+use crate::{
+    admission::{
+        inbound::Inbound,
+        opening::Said,
+        rate::{Rate, SourcePrefix},
+    },
+    enforce::ReasonList,
+};
 
 /// How a guard is attached.
 #[derive(Args, Debug)]
@@ -49,6 +56,9 @@ impl GuardArgs {
             ("--observe", self.policy.observe),
             ("--enforce", self.policy.enforce.is_some()),
             ("--inbound", self.policy.inbound.is_some()),
+            ("--syn-limit", self.policy.syn_limit.is_some()),
+            ("--syn-limit-source", self.policy.syn_limit_source.is_some()),
+            ("--syn-limit-prefix", self.policy.syn_limit_prefix.is_some()),
             ("--trusted", self.policy.trusted.is_some()),
             ("--denied", self.policy.denied.is_some()),
             ("--max-conns", self.max_conns.is_some()),
@@ -76,6 +86,19 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "PORTS")]
     pub inbound: Option<Inbound>,
 
+    /// Connections that others may open in a second through each interface, such as 5000, or off, the
+    /// default; of more than that, their SYNs are dropped
+    #[arg(long, value_name = "RATE")]
+    pub syn_limit: Option<Rate>,
+
+    /// The same of each source
+    #[arg(long, value_name = "RATE")]
+    pub syn_limit_source: Option<Rate>,
+
+    /// How many bits of an address of IPv4 and of IPv6 make one source; by default 32,64
+    #[arg(long, value_name = "BITS,BITS")]
+    pub syn_limit_prefix: Option<SourcePrefix>,
+
     /// File of prefixes, one a line, of whose segments nothing is dropped, whoever sends in their name;
     /// what is no sound TCP header is dropped all the same
     #[arg(long, value_name = "FILE")]
@@ -86,6 +109,17 @@ pub struct PolicyArgs {
     pub denied: Option<PathBuf>,
 }
 
+impl PolicyArgs {
+    /// What may be opened from outside.
+    pub(crate) fn opening(&self) -> Said {
+        Said {
+            inbound: self.inbound.clone(),
+            syn_limit: self.syn_limit,
+            syn_limit_source: self.syn_limit_source,
+        }
+    }
+}
+
 /// How a guard is attached and watched.
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -94,8 +128,8 @@ pub struct RunArgs {
 
     /// Only watch the guard that `attach` has attached, whatever the file says that drops; never attach
     #[arg(long, conflicts_with_all = [
-        "mode", "observe", "enforce", "inbound", "trusted", "denied", "max_conns", "learn",
-        "ingress_only", "verbose",
+        "mode", "observe", "enforce", "inbound", "syn_limit", "syn_limit_source", "syn_limit_prefix",
+        "trusted", "denied", "max_conns", "learn", "ingress_only", "verbose",
     ])]
     pub watch: bool,
 

@@ -45,6 +45,7 @@ Examples:
   tcpguard reload --config /etc/tcpguard.toml --confirm 60s
   tcpguard reload --iface eth0 --observe     stop dropping, go on counting
   tcpguard reload --denied blocklist.txt --inbound ports=22,443
+  tcpguard reload --syn-limit-source 50      no source opens more than 50 connections a second
 
 Exit status: 0 changed, 1 not confirmed (taken back, or left to who changed it since), 2 error.";
 
@@ -65,7 +66,8 @@ held by says what keeps a guard attached: `attach`, and it stays until `detach`,
 Keys of --json, in this order (egress is null where nothing sees what leaves, release and config of a
 guard that another version of tcpguard has made):
   guards[]{interface held_by since ingress{mode program tag} egress{mode program tag} release
-  config{drop[] max_conns learn_s transit ingress_only}} dead_pins[]";
+  config{drop[] max_conns learn_s transit ingress_only inbound syn_limit syn_limit_source
+  syn_limit_prefix[] prefixes}} dead_pins[]";
 
 pub(super) const STATS_HELP: &str = "\
 Totals are those since the guard was attached. The keys of --json are those of `tcpguard run --json`.

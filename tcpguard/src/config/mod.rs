@@ -23,7 +23,9 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
     admission::{
-        inbound::{Inbound, Rules},
+        inbound::Inbound,
+        opening::{Rules, Said},
+        rate::{Rate, SourcePrefix},
         sources::Sources,
     },
     cli::{MAX_CONNS, Mode, PolicyArgs, shortest},
@@ -61,21 +63,19 @@ pub struct File {
     pub metrics: Option<SocketAddr>,
     /// To which ports connections may be opened from outside.
     pub inbound: Option<Inbound>,
+    /// How many connections may be opened from outside in a second, through each interface.
+    pub syn_limit: Option<Rate>,
+    /// The same of each source.
+    pub syn_limit_source: Option<Rate>,
+    /// How many bits of an address make one source.
+    pub syn_limit_prefix: Option<SourcePrefix>,
     /// File of prefixes of whose segments nothing is dropped; from where this file is.
     pub trusted: Option<PathBuf>,
     /// File of prefixes of whose segments everything is dropped.
     pub denied: Option<PathBuf>,
     /// What is said of single interfaces, by name.
     #[serde(default)]
-    pub interface: BTreeMap<String, AtInterface>,
-}
-
-/// What is said of a single interface.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct AtInterface {
-    /// To which ports connections may be opened that arrive there.
-    pub inbound: Inbound,
+    pub interface: BTreeMap<String, Said>,
 }
 
 impl File {
@@ -90,16 +90,22 @@ impl File {
         Sources::read(trusted.map(PathBuf::as_path), denied.map(PathBuf::as_path))
     }
 
-    /// To which ports connections may be opened from outside, unless the option says so.
-    pub(crate) fn inbound(&self, option: Option<&Inbound>) -> Rules {
-        let anywhere = option.or(self.inbound.as_ref());
-        let at = self.interface.iter();
+    /// What may be opened from outside, unless the options say so.
+    pub(crate) fn openings(&self, options: &PolicyArgs) -> Rules {
+        let said = Said {
+            inbound: self.inbound.clone(),
+            syn_limit: self.syn_limit,
+            syn_limit_source: self.syn_limit_source,
+        };
         Rules {
-            anywhere: anywhere.cloned().unwrap_or_default(),
-            at: at
-                .map(|(name, at)| (name.clone(), at.inbound.clone()))
-                .collect(),
+            anywhere: options.opening().or(&said),
+            at: self.interface.clone(),
         }
+    }
+
+    /// What is one source, unless the option says so.
+    pub(crate) fn source(&self, options: &PolicyArgs) -> Option<SourcePrefix> {
+        options.syn_limit_prefix.or(self.syn_limit_prefix)
     }
 }
 
@@ -200,8 +206,9 @@ mod tests {
              enforce = [\"flags-null\"]\nmax-conns = 4096\nlearn = \"90s\"\n\
              ingress-only = true\ninterval = \"500ms\"\noutput = \"json\"\n\
              metrics = \"127.0.0.1:9640\"\ninbound = { ports = [443, \"8000-8099\"] }\n\
+             syn-limit = 5000\nsyn-limit-source = \"50/s\"\nsyn-limit-prefix = [24, 56]\n\
              trusted = \"office.txt\"\ndenied = \"/etc/bad.txt\"\n\
-             [interface.eth1]\ninbound = \"closed\"\n",
+             [interface.eth1]\ninbound = \"closed\"\nsyn-limit = \"off\"\n",
         );
         let file = file.unwrap();
         assert_eq!(file.iface, ["eth0", "eth1"]);
@@ -216,11 +223,23 @@ mod tests {
         assert_eq!(file.output, Some(Output::Json));
         assert_eq!(file.trusted, Some("office.txt".into()));
         assert_eq!(file.denied, Some("/etc/bad.txt".into()));
-        let inbound = file.inbound(None);
-        assert_eq!(inbound.anywhere.to_string(), "ports=443,8000-8099");
-        assert_eq!(inbound.at["eth1"], Inbound::CLOSED);
-        let inbound = file.inbound(Some(&Inbound::Open));
-        assert_eq!(inbound.anywhere, Inbound::Open);
+        let mut options = PolicyArgs::default();
+        let Rules { anywhere, at } = file.openings(&options);
+        let inbound = anywhere.inbound.unwrap().to_string();
+        assert_eq!(inbound, "ports=443,8000-8099");
+        let rates = [anywhere.syn_limit, anywhere.syn_limit_source];
+        assert_eq!(rates.map(|it| it.unwrap().limit()), [Some(5000), Some(50)]);
+        let eth1 = &at["eth1"];
+        assert_eq!(eth1.inbound, Some(Inbound::CLOSED));
+        assert_eq!(
+            (eth1.syn_limit, eth1.syn_limit_source),
+            (Some(Rate::OFF), None)
+        );
+        assert_eq!(file.source(&options), "24,56".parse().ok());
+        options.inbound = Some(Inbound::Open);
+        let anywhere = file.openings(&options).anywhere;
+        assert_eq!(anywhere.inbound, Some(Inbound::Open));
+        assert_eq!(anywhere.syn_limit.unwrap().limit(), Some(5000));
         assert_eq!(file.metrics, "127.0.0.1:9640".parse().ok());
     }
 
@@ -248,6 +267,9 @@ mod tests {
             ("iface = \"eth0\"", ["1:9:", "sequence"]),
             ("inbound = \"shut\"", ["1:11:", "ports=22"]),
             ("inbound = 22", ["1:11:", "closed"]),
+            ("syn-limit = 0", ["1:13:", "or off"]),
+            ("syn-limit-source = \"many\"", ["1:20:", "500/s"]),
+            ("syn-limit-prefix = [33, 64]", ["1:20:", "1 to 32"]),
             ("inbound = { port = [22] }", ["1:", "`ports`"]),
             ("inbound = { ports = [0] }", ["1:", "neither a port"]),
             (

@@ -20,7 +20,10 @@ use tcpguard_common::{
 
 use super::{Attached, Options, error::AttachError, error::chain};
 use crate::{
-    admission::{Admission, inbound::Inbound},
+    admission::{
+        Admission,
+        opening::{self, Opening},
+    },
     cli::Mode,
     netlink::{self, Interface},
     object::{self, Log},
@@ -44,9 +47,15 @@ pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>, Plan), A
     let config = plan.apply(config(options, &targets));
     let mut config = config.map_err(AttachError::Tracking)?;
     let interfaces = targets.iter().map(|target| &target.interface);
-    let names = interfaces.map(|it| (&*it.name, it.is_loopback()));
+    let places = interfaces.map(|it| opening::Place {
+        name: &it.name,
+        is_loopback: it.is_loopback(),
+        before: Opening::default(),
+    });
+    let openings = options.openings.of(places);
     let admission = Admission {
-        inbound: options.inbound.of(names).map_err(AttachError::Inbound)?,
+        openings: openings.map_err(AttachError::Openings)?,
+        source: options.source,
         sources: options.sources.clone(),
     };
     admission.apply(&mut config).map_err(AttachError::Maps)?;
@@ -55,8 +64,8 @@ pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>, Plan), A
     load(&mut ebpf)?;
     let attached = targets
         .iter()
-        .zip(admission.inbound)
-        .map(|(target, inbound)| attach_to(&mut ebpf, &target.interface, inbound, options))
+        .zip(admission.openings)
+        .map(|(target, opening)| attach_to(&mut ebpf, &target.interface, opening, options))
         .collect::<Result<_, _>>()?;
     Ok((ebpf, attached, plan))
 }
@@ -198,7 +207,7 @@ pub(crate) fn egress(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, ProgramErr
 fn attach_to(
     ebpf: &mut Ebpf,
     interface: &Interface,
-    inbound: Inbound,
+    opening: Opening,
     options: &Options,
 ) -> Result<Attached, AttachError> {
     let (link, ingress, refusal) = attach_ingress(ebpf, interface, options.mode)?;
@@ -218,7 +227,7 @@ fn attach_to(
         ingress,
         refusal,
         egress,
-        inbound,
+        opening,
         index: interface.index,
         links,
     })

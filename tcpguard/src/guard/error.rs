@@ -35,7 +35,7 @@ pub enum AttachError {
     Tracking(anyhow::Error),
     /// Something is said of an interface that is not guarded.
     #[error("{0:#}")]
-    Inbound(anyhow::Error),
+    Openings(anyhow::Error),
     /// Another XDP program is there; it is never replaced.
     #[error(
         "{interface} already has the XDP program {program} (id {id}): tcpguard replaces nothing; \

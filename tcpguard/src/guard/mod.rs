@@ -19,7 +19,8 @@ pub use self::error::AttachError;
 use crate::{
     admission::{
         self,
-        inbound::{Inbound, Rules},
+        opening::{Opening, Rules},
+        rate::SourcePrefix,
         sources::Sources,
     },
     cli::{GuardArgs, Mode},
@@ -46,8 +47,10 @@ pub struct Options {
     pub log: Log,
     /// How connections are tracked.
     pub tracking: Tracking,
-    /// To which ports connections may be opened from outside.
-    pub inbound: Rules,
+    /// What may be opened from outside.
+    pub openings: Rules,
+    /// What is one source to the limits of that.
+    pub source: SourcePrefix,
     /// What is said of sources.
     pub sources: Sources,
 }
@@ -70,8 +73,8 @@ pub struct Attached {
     pub refusal: Option<String>,
     /// Where what leaves is seen.
     pub egress: Egress,
-    /// To which ports connections may be opened that arrive there.
-    pub inbound: Inbound,
+    /// What may be opened by what arrives there.
+    pub opening: Opening,
     index: u32,
     links: Vec<(Hook, FdLink)>,
 }
@@ -102,7 +105,8 @@ impl Options {
             policy,
             log,
             sources,
-            inbound: file.inbound(args.policy.inbound.as_ref()),
+            openings: file.openings(&args.policy),
+            source: file.source(&args.policy).unwrap_or_default(),
             tracking: Tracking {
                 max_conns: args.max_conns.or(file.max_conns),
                 learn: args.learn.or(file.learn),

@@ -17,7 +17,7 @@ use tcpguard_common::abi::Config;
 
 use self::settings::Settings;
 use crate::{
-    admission::inbound::Inbound,
+    admission::opening::Opening,
     cli::StatusArgs,
     found::{self, Found},
     netlink::Interface,
@@ -127,8 +127,8 @@ fn guarded(found: &Found, interface: &Interface, is_pinned: bool) -> Guarded {
     let config = found.config();
     let since = since(found, config.as_ref().ok());
     let settings = config.as_ref().ok().map(|config| {
-        let inbound = rule(found, interface, config)?;
-        Ok(Settings::new(config, &inbound))
+        let opening = rule(found, interface, config)?;
+        Ok(Settings::new(config, &opening))
     });
     let settings: Result<_> = settings.transpose();
     let unknown = config.as_ref().err().or(settings.as_ref().err());
@@ -144,9 +144,9 @@ fn guarded(found: &Found, interface: &Interface, is_pinned: bool) -> Guarded {
     }
 }
 
-/// To which ports of what arrives at an interface connections may be opened.
-fn rule(found: &Found, interface: &Interface, config: &Config) -> Result<Inbound> {
-    let slots = config.interfaces.iter().zip(found.inbound()?);
+/// What may be opened by what arrives at an interface.
+fn rule(found: &Found, interface: &Interface, config: &Config) -> Result<Opening> {
+    let slots = config.interfaces.iter().zip(found.openings()?);
     let mut rule = slots.filter(|(slot, _)| slot.index == interface.index);
     let rule = rule.next().map(|(_, rule)| rule);
     rule.context("it was not attached to this interface")
@@ -210,6 +210,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::admission::inbound::Inbound;
 
     #[test]
     fn what_is_guarded_and_what_is_dead_is_told_in_words() {
@@ -236,7 +237,10 @@ mod tests {
                         connections: 4096,
                         ..Config::DEFAULT
                     },
-                    &Inbound::CLOSED,
+                    &Opening {
+                        inbound: Inbound::CLOSED,
+                        ..Opening::default()
+                    },
                 )),
                 unknown: None,
             }],

@@ -8,7 +8,11 @@ use tcpguard_common::{
     reason::Reason,
 };
 
-use crate::{admission::inbound::Inbound, enforce, watch::number};
+use crate::{
+    admission::{self, opening::Opening, rate::SourcePrefix},
+    enforce,
+    watch::number,
+};
 
 /// How a guard was attached.
 #[derive(Serialize)]
@@ -23,13 +27,21 @@ pub(super) struct Settings {
     ingress_only: bool,
     /// `open`, `closed` or `ports=...`
     inbound: String,
+    /// Connections a second that may be opened through it; nothing if there is no limit.
+    syn_limit: Option<u32>,
+    /// The same of each source.
+    syn_limit_source: Option<u32>,
+    /// How many bits of an address of IPv4 and of IPv6 make one source.
+    syn_limit_prefix: SourcePrefix,
+    #[serde(skip)]
+    opening: Option<String>,
     /// How many are trusted or denied.
     prefixes: u32,
 }
 
 impl Settings {
     /// Of an interface with this rule.
-    pub(super) fn new(config: &Config, inbound: &Inbound) -> Self {
+    pub(super) fn new(config: &Config, opening: &Opening) -> Self {
         let reasons = config.ingress.drop;
         let drop = Reason::ALL
             .into_iter()
@@ -41,7 +53,11 @@ impl Settings {
             learn_s: f64::from(config.learn_for) / f64::from(SECOND),
             transit: config.transit != 0,
             ingress_only: config.voice == u32::from(Voice::LONE.number()),
-            inbound: inbound.to_string(),
+            inbound: opening.inbound.to_string(),
+            syn_limit: opening.limit.limit(),
+            syn_limit_source: opening.source_limit.limit(),
+            syn_limit_prefix: admission::source_prefix(config),
+            opening: opening.words(),
             prefixes: config.prefixes.iter().sum(),
         }
     }
@@ -51,9 +67,12 @@ impl Settings {
         let room = number::grouped(self.max_conns.into());
         let mut parts = vec![
             enforce::described(self.reasons),
-            format!("inbound {}", self.inbound),
+            format!("inbound {}", self.opening.as_deref().unwrap_or("open")),
             format!("up to {room} connections of each IP version"),
         ];
+        if self.syn_limit_prefix != SourcePrefix::default() {
+            parts.push(format!("a source is {}", self.syn_limit_prefix));
+        }
         if self.prefixes > 0 {
             let prefixes = number::grouped(self.prefixes.into());
             parts.push(format!("prefixes that are trusted or denied: {prefixes}"));
