@@ -11,10 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::{
     maps::{Array, Map, MapData},
-    programs::{ProgramInfo, SchedClassifier, TcAttachType},
+    programs::{ProgramFd, ProgramInfo, SchedClassifier, TcAttachType},
 };
 use tcpguard_common::{
-    abi::{self, CONFIG_MAP, CONFIG_MAPS, Config, EGRESS_PROGRAM},
+    abi::{self, CONFIG_MAP, CONFIG_MAPS, Config, EGRESS_PROGRAM, Hook},
     conn::{seen::Voice, time::Ticks},
 };
 
@@ -204,10 +204,21 @@ impl Found {
             places: places.map(|index| self.place(index, &config)).collect(),
             since: since(self.age(&config)),
             drop: config.ingress.drop,
+            programs: self.programs()?,
         };
         let census = Census::at_work(config.connections);
         let take = |name: &str| self.maps.remove(name).with_context(|| missing(name));
         Reader::new(take, census, guarded)
+    }
+
+    /// Its programs by hook; that of egress where the kernel tells of it.
+    fn programs(&self) -> Result<Vec<(Hook, ProgramFd)>> {
+        let mut programs = vec![(Hook::Ingress, self.program.fd()?)];
+        let mut observers = self.interfaces.iter().filter_map(|it| observer(it).ok()?);
+        if let Some(observer) = observers.next() {
+            programs.push((Hook::Egress, observer.fd()?));
+        }
+        Ok(programs)
     }
 
     /// An interface by the number under which the guard knows it.

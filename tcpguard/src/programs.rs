@@ -1,9 +1,13 @@
-//! The programs in the kernel, as anybody sees them, and which of them are a guard's.
+//! The programs in the kernel, as anybody sees them, which of them are a guard's, and what they cost.
 
-use std::io;
+use std::{
+    fs, io,
+    os::fd::{AsFd as _, AsRawFd as _},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
-use aya::programs::{ProgramInfo, loaded_programs};
+use aya::programs::{ProgramFd, ProgramInfo, loaded_programs};
 use tcpguard_common::abi::INGRESS_PROGRAM;
 
 /// All that are loaded.
@@ -33,6 +37,35 @@ pub(crate) fn is_cut(name: &[u8], whole: &str) -> bool {
     name == whole.get(..LENGTH).unwrap_or(whole)
 }
 
+/// How often a program has run, and how long that took in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Runs {
+    /// How often.
+    pub count: u64,
+    /// On all CPUs together.
+    pub time: Duration,
+}
+
+impl Runs {
+    /// As the kernel keeps them while `kernel.bpf_stats_enabled` is 1; `None` if it never did.
+    ///
+    /// The library does not hand them out; what the kernel says of an open descriptor has them too.
+    pub(crate) fn of(program: &ProgramFd) -> Option<Self> {
+        let descriptor = program.as_fd().as_raw_fd();
+        Self::parse(&fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).ok()?)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let number = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key));
+            line?.trim().parse().ok()
+        };
+        let count = number("run_cnt:").filter(|count| *count > 0)?;
+        let time = Duration::from_nanos(number("run_time_ns:")?);
+        Some(Self { count, time })
+    }
+}
+
 fn is_gone(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -43,4 +76,22 @@ fn is_gone(error: &(dyn std::error::Error + 'static)) -> bool {
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_read_where_the_kernel_keeps_them() {
+        let text =
+            |count: u64| format!("pos:\t0\nprog_tag:\tff\nrun_time_ns:\t4200\nrun_cnt:\t{count}\n");
+        let runs = Runs {
+            count: 7,
+            time: Duration::from_nanos(4200),
+        };
+        assert_eq!(Runs::parse(&text(7)), Some(runs));
+        assert_eq!(Runs::parse(&text(0)), None);
+        assert_eq!(Runs::parse("pos:\t0\n"), None);
+    }
 }

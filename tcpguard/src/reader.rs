@@ -3,7 +3,10 @@
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use aya::maps::{Map, MapData, PerCpuArray};
+use aya::{
+    maps::{Map, MapData, PerCpuArray},
+    programs::ProgramFd,
+};
 use tcpguard_common::{
     abi::{self, Hook, counter_index},
     counters::{Counters, Events},
@@ -13,6 +16,7 @@ use tcpguard_common::{
 use crate::{
     evidence::Evidence,
     flows::{Census, Flows},
+    programs::Runs,
     sample::{Egress, Ingress, InterfaceSample, Sample},
 };
 
@@ -31,6 +35,8 @@ pub(crate) struct Guarded {
     pub(crate) since: Instant,
     /// Reasons that drop what arrives.
     pub(crate) drop: ReasonSet,
+    /// Its programs.
+    pub(crate) programs: Vec<(Hook, ProgramFd)>,
 }
 
 /// The maps of a guard that are read.
@@ -73,7 +79,15 @@ impl Reader {
             interfaces: self.interfaces()?,
             events: self.events()?,
             tables,
+            runs: self.runs(),
         })
+    }
+
+    fn runs(&self) -> Vec<(Hook, Runs)> {
+        let programs = self.guarded.programs.iter();
+        programs
+            .filter_map(|(hook, program)| Some((*hook, Runs::of(program)?)))
+            .collect()
     }
 
     /// The frames that it objects to from now on.

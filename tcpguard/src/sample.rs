@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use tcpguard_common::{
-    abi::HOOKS,
+    abi::{HOOKS, Hook},
     counters::{Counters, Events},
 };
 
-use crate::flows::Tables;
+use crate::{flows::Tables, programs::Runs};
 
 /// Everything that a guard has counted since it was attached.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Sample {
     pub events: Events,
     /// What the flow tables held when they were last counted, which may be a while ago.
     pub tables: Tables,
+    /// What its programs cost, by hook, where the kernel keeps that.
+    pub runs: Vec<(Hook, Runs)>,
 }
 
 /// What was counted at one interface.

@@ -139,6 +139,50 @@ fn metrics_tell_what_was_counted_as_prometheus_wants_it() {
     assert!(guard.end().status.success());
 }
 
+/// Lets the kernel keep what programs cost, until it is dropped.
+struct Kept;
+
+const STATS: &str = "/proc/sys/kernel/bpf_stats_enabled";
+
+impl Kept {
+    fn new() -> Self {
+        fs::write(STATS, "1").unwrap();
+        Self
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = fs::write(STATS, "0");
+    }
+}
+
+#[test]
+fn what_the_programs_cost_is_told_once_the_kernel_keeps_it() {
+    const RUNS: &str = r#"tcpguard_program_runs_total{hook="ingress"}"#;
+    const SECONDS: &str = r#"tcpguard_program_run_seconds_total{hook="ingress"}"#;
+    let network = Network::new().unwrap();
+    let server = &network.server;
+    let guard = Process::guard(server, &[UPLINK], &["--metrics", ADDRESS]);
+    assert!(!scraped(server).contains("tcpguard_program_run"));
+    let _kept = Kept::new();
+    volley(&network);
+    let scrape = scraped_after_the_volley(server);
+    let text = stdout(server.command(TCPGUARD).arg("metrics"));
+    for text in [&scrape, &text] {
+        assert_conventional(text);
+        let found = samples(text);
+        let (runs, seconds) = (&found[RUNS], &found[SECONDS]);
+        assert!(runs.parse::<u64>().unwrap() >= 5, "{runs}");
+        assert!(
+            (0.0..1.0).contains(&seconds.parse::<f64>().unwrap()),
+            "{seconds}"
+        );
+    }
+    guard.signal(Signal::SIGTERM);
+    assert!(guard.end().status.success());
+}
+
 #[test]
 fn a_scrape_is_fresh_where_nothing_is_displayed_for_long() {
     let network = Network::new().unwrap();

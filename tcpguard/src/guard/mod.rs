@@ -200,6 +200,10 @@ fn reader(
         places: places.collect(),
         since: Instant::now(),
         drop: options.policy.drop,
+        programs: vec![
+            (Hook::Ingress, ingress(ebpf)?.fd()?.try_clone()?),
+            (Hook::Egress, egress(ebpf)?.fd()?.try_clone()?),
+        ],
     };
     let take = |name: &str| {
         let map = ebpf.take_map(name);

@@ -23,6 +23,7 @@ use self::page::{Kind, Page};
 pub(crate) use self::server::Server;
 use crate::{
     pins,
+    programs::Runs,
     sample::{InterfaceSample, Sample},
     watch::turnover::transitions,
 };
@@ -37,6 +38,7 @@ pub(crate) fn text(sample: &Sample, errors: u64) -> String {
     flags(&mut page, sample);
     connections(&mut page, sample);
     changes(&mut page, sample);
+    programs(&mut page, sample);
     page.into_text()
 }
 
@@ -71,6 +73,29 @@ fn guard(page: &mut Page, sample: &Sample, errors: u64) {
         Kind::Counter,
         "How often metrics were asked for and the guard could not be read.",
         errors,
+    );
+}
+
+/// What the programs cost, which the kernel keeps while `kernel.bpf_stats_enabled` is 1.
+fn programs(page: &mut Page, sample: &Sample) {
+    let mut family = |name, help, of: fn(&Runs) -> f64| {
+        if !sample.runs.is_empty() {
+            page.family(name, Kind::Counter, help);
+        }
+        for (hook, runs) in &sample.runs {
+            page.sample(name, &[("hook", pins::name(*hook))], of(runs));
+        }
+    };
+    family(
+        "program_runs_total",
+        "How often a program has run while kernel.bpf_stats_enabled was 1.",
+        #[expect(clippy::cast_precision_loss, reason = "no program runs 2^53 times")]
+        |runs| runs.count as f64,
+    );
+    family(
+        "program_run_seconds_total",
+        "How long these runs took, on all CPUs together.",
+        |runs| runs.time.as_secs_f64(),
     );
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn empty(interfaces: &[&str]) -> Sample {
         counters: [Counters::ZERO; HOOKS],
     };
     Sample {
+        runs: Vec::new(),
         taken: UNIX_EPOCH + TAKEN,
         uptime: Duration::ZERO,
         enforcing: true,
