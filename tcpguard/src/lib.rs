@@ -1,6 +1,7 @@
 //! The loader of tcpguard and its host tools.
 
 pub mod admission;
+mod alarm;
 mod announcement;
 pub mod cli;
 pub mod clock;

@@ -80,6 +80,7 @@ impl Reader {
             events: self.events()?,
             tables,
             runs: self.runs(),
+            alarms: Vec::new(),
         })
     }
 

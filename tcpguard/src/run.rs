@@ -2,6 +2,8 @@
 
 use std::{
     cell::RefCell,
+    convert::Infallible,
+    future,
     io::{self, Write as _},
     process::ExitCode,
     time::Duration,
@@ -10,6 +12,7 @@ use std::{
 use anyhow::{Result, ensure};
 
 use crate::{
+    alarm::{Herald, Thresholds},
     announcement,
     cli::{OutputArgs, RunArgs},
     config::{self, Output},
@@ -42,6 +45,7 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
         output: output(args.output, file.output, verbose),
         interval: args.interval.or(file.interval).unwrap_or(INTERVAL),
         limit: args.duration,
+        thresholds: file.alert,
     };
     runtime::block_on(async {
         let metrics = match args.metrics.or(file.metrics) {
@@ -81,6 +85,8 @@ struct Shown {
     output: OutputArgs,
     interval: Duration,
     limit: Option<Duration>,
+    /// What raises an alarm.
+    thresholds: Thresholds,
 }
 
 impl Shown {
@@ -95,7 +101,7 @@ impl Shown {
         self.watch(metrics, || followed.sample()).await
     }
 
-    /// Shows readings, and hands metrics out meanwhile.
+    /// Shows readings, says alarms, and hands metrics out meanwhile.
     async fn watch(
         self,
         metrics: Option<Server>,
@@ -104,14 +110,27 @@ impl Shown {
         // Whose reader is slow, or wants to know rarely, must not make metrics old.
         let shared = RefCell::new(sample);
         let sample = || (*shared.borrow_mut())();
-        let watch = watch::watch(self.output, self.interval, self.limit, sample);
-        let Some(server) = metrics else {
-            return watch.await;
+        let herald = Herald::new(&self.thresholds, !watch::takes_screen(self.output))?;
+        let alarms = herald.current();
+        let displayed = || {
+            Ok(Sample {
+                alarms: alarms(),
+                ..sample()?
+            })
         };
         tokio::select! {
-            watched = watch => watched,
-            never = server.serve(sample) => match never {},
+            watched = watch::watch(self.output, self.interval, self.limit, displayed) => watched,
+            never = herald.follow(sample) => match never {},
+            never = served(metrics, sample) => match never {},
         }
+    }
+}
+
+/// Hands metrics out, where that is asked for.
+async fn served(server: Option<Server>, sample: impl FnMut() -> Result<Sample>) -> Infallible {
+    match server {
+        Some(server) => server.serve(sample).await,
+        None => future::pending().await,
     }
 }
 

@@ -7,7 +7,7 @@ use tcpguard_common::{
     counters::{Counters, Events},
 };
 
-use crate::{flows::Tables, programs::Runs};
+use crate::{alarm::Alarm, flows::Tables, programs::Runs};
 
 /// Everything that a guard has counted since it was attached.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Sample {
     pub tables: Tables,
     /// What its programs cost, by hook, where the kernel keeps that.
     pub runs: Vec<(Hook, Runs)>,
+    /// What is objected to remarkably often, for those who follow it; the fastest first.
+    pub(crate) alarms: Vec<Alarm>,
 }
 
 /// What was counted at one interface.

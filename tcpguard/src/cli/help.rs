@@ -7,6 +7,9 @@ Examples:
   tcpguard run --iface eth0 --json           one JSON object an interval
   tcpguard run --config /etc/tcpguard.toml --metrics 127.0.0.1:9640
 
+When segments are objected to so fast that somebody should know, a line on stderr begins with `alarm:`
+and says what it looks like; the table [alert] of the file says from which rate on.
+
 On an interface that `tcpguard attach` guards, it watches that guard, and leaves it at work. With --watch
 it does nothing else, and of the file takes only what is said there of interfaces and readings:
   tcpguard run --watch --plain --config /etc/tcpguard.toml";
@@ -31,7 +34,8 @@ Examples:
 pub(super) const RELOAD_HELP: &str = "\
 Counters and connections stay: each hook changes from one policy to the other between two frames. If
 anything is wrong with the file, or it says what only another guard could be (iface, mode, max-conns,
-ingress-only), nothing changes. learn, interval, output and metrics are for the start, and passed over.
+ingress-only), nothing changes. learn, interval, output, metrics and alert are for the start, and passed
+over.
 A file is the whole of it: a list or a rule that it does not name is gone. Without a file, what no option
 names stays.
 

@@ -28,6 +28,7 @@ use crate::{
         rate::{Rate, SourcePrefix},
         sources::Sources,
     },
+    alarm::Thresholds,
     cli::{MAX_CONNS, Mode, PolicyArgs, shortest},
     enforce::ReasonList,
 };
@@ -73,6 +74,9 @@ pub struct File {
     pub trusted: Option<PathBuf>,
     /// File of prefixes of whose segments everything is dropped.
     pub denied: Option<PathBuf>,
+    /// From which rate on there are alarms.
+    #[serde(default)]
+    pub(crate) alert: Thresholds,
     /// What is said of single interfaces, by name.
     #[serde(default)]
     pub interface: BTreeMap<String, Said>,
@@ -280,6 +284,12 @@ mod tests {
                 "observe = true\nenforce = [\"flags\"]",
                 ["1:1:", "leave one"],
             ),
+            (
+                "[alert]\nflag-null = 1",
+                ["2:1:", "did you mean `flags-null`"],
+            ),
+            ("[alert]\nstate = 0", ["2:9:", "from 1 on"]),
+            ("[alert]\nstate = \"of\"", ["2:9:", "or \"off\""]),
             ("iface = [", ["1:", "array"]),
             ("observe = true\nobserve = true", ["2:1:", "duplicate key"]),
         ] {

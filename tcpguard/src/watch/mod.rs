@@ -12,7 +12,7 @@
 
 pub(crate) mod ending;
 mod keys;
-mod output;
+pub(crate) mod output;
 mod screen;
 
 mod lines;
@@ -87,6 +87,11 @@ pub async fn watch(
         }
         Form::Table => watched.show_in(LiveTable::new(interval)?, first).await,
     }
+}
+
+/// Whether what is asked for is a table, which other lines on its terminal would tear.
+pub(crate) fn takes_screen(asked: OutputArgs) -> bool {
+    std::io::stderr().is_terminal() && matches!(Form::choose(asked), Ok(Form::Table))
 }
 
 /// What readings are shown as.

@@ -20,7 +20,7 @@ use tokio::net::unix::pipe;
 const CHUNK: usize = 4096;
 
 /// A descriptor, and what is still to be written to it.
-pub(super) struct Output {
+pub(crate) struct Output {
     file: File,
     pending: VecDeque<u8>,
 }
@@ -29,6 +29,11 @@ impl Output {
     /// On the standard output of the process.
     pub(super) fn stdout() -> io::Result<Self> {
         Ok(Self::new(io::stdout().as_fd().try_clone_to_owned()?))
+    }
+
+    /// On the standard error of the process.
+    pub(crate) fn stderr() -> io::Result<Self> {
+        Ok(Self::new(io::stderr().as_fd().try_clone_to_owned()?))
     }
 
     /// On the terminal that the standard output of the process is.
@@ -47,12 +52,12 @@ impl Output {
     }
 
     /// Queues octets; they are written by [`Output::taken`].
-    pub(super) fn push(&mut self, octets: &[u8]) {
+    pub(crate) fn push(&mut self, octets: &[u8]) {
         self.pending.extend(octets);
     }
 
     /// Writes all that is queued. Cancelled in between, it goes on at the same octet.
-    pub(super) async fn taken(&mut self) -> io::Result<()> {
+    pub(crate) async fn taken(&mut self) -> io::Result<()> {
         while !self.pending.is_empty() {
             writable(&self.file).await?;
             let (chunk, _) = self.pending.as_slices();

@@ -37,11 +37,12 @@ pub(crate) fn empty(interfaces: &[&str]) -> Sample {
             limit: 1 << 18,
             ..Tables::default()
         },
+        alarms: Vec::new(),
     }
 }
 
 /// Counts changes of state; `None` is no connection.
-pub(super) fn happened(events: &mut Events, before: Option<State>, after: State, count: u64) {
+pub(crate) fn happened(events: &mut Events, before: Option<State>, after: State, count: u64) {
     let from = before.map_or(0, |state| state as usize);
     events.transitions[from][after as usize] += count;
 }
@@ -81,7 +82,7 @@ fn connections(sample: &mut Sample) {
 }
 
 /// Counts frames at a hook of the interface with this index.
-pub(super) fn count(
+pub(crate) fn count(
     sample: &mut Sample,
     interface: usize,
     hook: Hook,

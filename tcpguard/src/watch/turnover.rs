@@ -36,7 +36,7 @@ pub(super) fn ended(events: &Events) -> u64 {
 }
 
 /// How often a connection came into a state.
-pub(super) fn entered(events: &Events, state: State) -> u64 {
+pub(crate) fn entered(events: &Events, state: State) -> u64 {
     let enters = |it: &Transition| it.after == Some(state);
     transitions(events).filter(enters).map(|it| it.count).sum()
 }

@@ -20,6 +20,7 @@ use super::{
     tables::{self, Detail},
     tone::{Palette, Tone},
 };
+use crate::alarm;
 
 /// Everything that is on the screen.
 pub(super) struct Shown<'a> {
@@ -130,7 +131,12 @@ impl Shown<'_> {
     }
 
     fn footer(&self, width: usize) -> Line<'static> {
-        let left = vec![self.span("q", Tone::Title), self.span(" quit", Tone::Quiet)];
+        let mut left = vec![self.span("q", Tone::Title), self.span(" quit", Tone::Quiet)];
+        if let Some(alarms) = alarm::brief(&self.reading.sample.alarms) {
+            let room = width.saturating_sub("q quit  ".len());
+            left.push("  ".into());
+            left.push(self.span(number::shortened(&alarms, room), Tone::Bad));
+        }
         let hints = [
             "totals since attach, rates over the last interval",
             "rates: last interval",

@@ -1,0 +1,147 @@
+//! Alarms on stderr, of a scan by nmap and of a flood, and their end.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test relies on fails it by panicking"
+)]
+
+mod common;
+
+use std::{fs, path::PathBuf, sync::atomic::AtomicBool, thread, time::Duration};
+
+use common::{Process, TCPGUARD, done, eventually, stdout};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tcpguard_common::flags::TcpFlags;
+use xtask::lab::{
+    attack::{Scan, Volley},
+    network::{Network, UPLINK},
+    path::{Host, Path},
+};
+
+/// How long a guard is left alone that has nothing to say.
+const QUIET: Duration = Duration::from_secs(4);
+
+/// Sends 3 000 segments without flags a second, for three seconds.
+fn flood(network: &Network) {
+    let nulls = Scan {
+        flags: TcpFlags::NULL,
+        ports: 1..=1024,
+    };
+    let volley = Volley {
+        scans: &[nulls.clone(), nulls.clone(), nulls],
+        paths: &[Path::Ipv4],
+        rounds: 3_000,
+        pace: Duration::from_millis(1),
+    };
+    let attacker = network.attacker().unwrap();
+    attacker.send(&volley, &AtomicBool::new(false)).unwrap();
+}
+
+/// A scan of a few thousand ports, which takes some seconds at its rate.
+fn xmas_scan(network: &Network) {
+    let mut nmap = network.attacker.command("nmap");
+    nmap.args(["-sX", "-Pn", "-n", "--disable-arp-ping", "-p", "1-2000"]);
+    nmap.args([
+        "--max-retries",
+        "0",
+        "--min-rate",
+        "400",
+        "--max-rate",
+        "400",
+    ]);
+    stdout(nmap.arg(Path::Ipv4.address(Host::Server).to_string()));
+}
+
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_scan_and_a_flood_are_told_apart_and_an_alarm_says_when_it_is_over() {
+    let network = Network::new().unwrap();
+    let guard = Process::guard(&network.server, &[UPLINK], &["--plain", "--interval", "1h"]);
+    xmas_scan(&network);
+    let told = guard.wait_for("alarm: ");
+    assert!(told.starts_with("alarm: flags-xmas "), "{told}");
+    assert!(
+        told.ends_with("/s for 2s, dropped: looks like an XMAS scan (nmap -sX)"),
+        "{told}"
+    );
+    flood(&network);
+    let told = guard.wait_for("alarm: ");
+    assert!(told.starts_with("alarm: flags-null "), "{told}");
+    assert!(
+        told.ends_with(", dropped: looks like a NULL flood"),
+        "{told}"
+    );
+    let over = guard.wait_for("alarm over: flags-null ");
+    assert!(over.contains(": 9 000 segments, at most "), "{over}");
+    guard.signal(Signal::SIGTERM);
+    let ended = guard.end();
+    assert!(ended.status.success());
+    assert!(
+        ended.stderr.contains("alarm over: flags-xmas "),
+        "{ended:?}"
+    );
+    assert!(!ended.stdout.contains("alarm"), "{ended:?}");
+}
+
+#[test]
+fn json_stays_one_object_an_interval_and_what_is_only_counted_is_an_alarm_as_well() {
+    let network = Network::new().unwrap();
+    let args = ["--json", "--observe", "--interval", "500ms"];
+    let guard = Process::guard(&network.server, &[UPLINK], &args);
+    flood(&network);
+    let told = guard.wait_for("alarm: flags-null ");
+    assert!(
+        told.ends_with(", only counted: looks like a NULL flood"),
+        "{told}"
+    );
+    guard.signal(Signal::SIGTERM);
+    let ended = guard.end();
+    let mut objects = ended.stdout.lines().map(serde_json::from_str::<Value>);
+    assert!(objects.all(|object| object.unwrap()["verdicts"].is_object()));
+    assert!(ended.stderr.contains("alarm: "));
+}
+
+#[test]
+fn a_file_says_what_is_an_alarm() {
+    let network = Network::new().unwrap();
+    let text = format!("iface = [\"{UPLINK}\"]\n[alert]\ndefault = \"off\"\n");
+    let file = file("no-alarms.toml", &text);
+    let mut run = network.server.command(TCPGUARD);
+    let guard = Process::spawn(run.args(["run", "--plain", "--config"]).arg(file));
+    guard.wait_for("guarding uplink:");
+    flood(&network);
+    thread::sleep(QUIET);
+    guard.signal(Signal::SIGTERM);
+    let ended = guard.end();
+    assert!(ended.status.success());
+    assert!(!ended.stderr.contains("alarm"), "{ended:?}");
+}
+
+/// As systemd starts a service whose words go to the journal.
+#[test]
+fn the_journal_is_told_how_much_it_matters() {
+    let network = Network::new().unwrap();
+    let server = &network.server;
+    let journal = file("journal", "");
+    done(server, &["attach", "--iface", UPLINK]);
+    let script = format!(
+        "exec 2> {0}; export JOURNAL_STREAM=$(stat -L -c %d:%i {0}); \
+         exec {TCPGUARD} run --watch --plain --iface {UPLINK} > /dev/null",
+        journal.display()
+    );
+    let guard = Process::spawn(server.command("sh").args(["-c", &script]));
+    let read = || fs::read_to_string(&journal).unwrap();
+    let said = |text: &str| read().contains(text).then_some(());
+    eventually("it watches", || said("watching the guard"));
+    flood(&network);
+    eventually("it says so", || said("<4>alarm: flags-null "));
+    guard.signal(Signal::SIGTERM);
+    assert!(guard.end().status.success());
+    done(server, &["detach"]);
+}
