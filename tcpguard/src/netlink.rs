@@ -3,9 +3,9 @@
 //! Not from /sys/class/net: that shows the network namespace it was mounted in, not the one this
 //! process is in.
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use netlink_packet_core::{
     ErrorMessage, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload, NlaBuffer,
     NlasIterator,
@@ -13,8 +13,12 @@ use netlink_packet_core::{
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{LinkAttribute, LinkLayerType, LinkMessage, LinkXdp},
+    route::{RouteAttribute, RouteHeader, RouteMessage, RouteType},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+
+/// Stands for every interface that a default route leads to. The kernel lets no interface have this name.
+const DEFAULT_ROUTE: &str = "default";
 
 /// An interface of this network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,20 +47,74 @@ impl Interface {
 
 /// Every interface of this network namespace.
 pub(crate) fn interfaces() -> Result<Vec<Interface>> {
-    let socket = connect().context("failed to open a netlink socket")?;
-    let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
-    send(&socket, request, NLM_F_REQUEST | NLM_F_DUMP).context("failed to ask for interfaces")?;
     let mut interfaces = Vec::new();
+    let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
+    list("interfaces", request, |answer| {
+        if let RouteNetlinkMessage::NewLink(link) = answer {
+            interfaces.extend(interface(&link));
+        }
+    })?;
+    Ok(interfaces)
+}
+
+/// The kernel's numbers of the interfaces that default routes of the main table lead to.
+fn default_routes() -> Result<BTreeSet<u32>> {
+    let mut indices = BTreeSet::new();
+    let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
+    list("routes", request, |answer| {
+        if let RouteNetlinkMessage::NewRoute(route) = answer
+            && is_default(&route)
+        {
+            indices.extend(ways(&route));
+        }
+    })?;
+    Ok(indices)
+}
+
+/// These interfaces, with what [`DEFAULT_ROUTE`] stands for in its place.
+pub(crate) fn named(names: &[String]) -> Result<Vec<String>> {
+    if !names.iter().any(|name| name == DEFAULT_ROUTE) {
+        return Ok(names.to_vec());
+    }
+    let routes = default_routes()?;
+    let mut found = interfaces()?;
+    found.retain(|interface| routes.contains(&interface.index));
+    ensure!(
+        !found.is_empty(),
+        "\"{DEFAULT_ROUTE}\" is no interface now: there is no default route (wait for one, or name the \
+         interface)"
+    );
+    let mut all = Vec::new();
+    for name in names {
+        if name == DEFAULT_ROUTE {
+            all.extend(found.iter().map(|interface| interface.name.clone()));
+        } else {
+            all.push(name.clone());
+        }
+    }
+    let mut seen = BTreeSet::new();
+    all.retain(|name| seen.insert(name.clone()));
+    Ok(all)
+}
+
+/// Hands all that is answered to a question for a list to `take`.
+fn list(
+    what: &str,
+    request: RouteNetlinkMessage,
+    mut take: impl FnMut(RouteNetlinkMessage),
+) -> Result<()> {
+    let socket = connect().context("failed to open a netlink socket")?;
+    let asked = send(&socket, request, NLM_F_REQUEST | NLM_F_DUMP);
+    asked.with_context(|| format!("failed to ask for {what}"))?;
     loop {
-        for answer in receive(&socket).context("failed to read the list of interfaces")? {
+        let answers = receive(&socket);
+        for answer in answers.with_context(|| format!("failed to read the list of {what}"))? {
             if let NetlinkPayload::Done(_) = answer.payload {
-                return Ok(interfaces);
+                return Ok(());
             } else if let NetlinkPayload::Error(error) = answer.payload {
-                bail!("no list of interfaces: {}", error.to_io());
-            } else if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) =
-                answer.payload
-            {
-                interfaces.extend(interface(&link));
+                bail!("no list of {what}: {}", error.to_io());
+            } else if let NetlinkPayload::InnerMessage(message) = answer.payload {
+                take(message);
             }
         }
     }
@@ -109,6 +167,26 @@ fn receive(socket: &Socket) -> Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> 
         messages.push(message);
     }
     Ok(messages)
+}
+
+fn is_default(route: &RouteMessage) -> bool {
+    let header = &route.header;
+    header.destination_prefix_length == 0
+        && header.table == RouteHeader::RT_TABLE_MAIN
+        && header.kind == RouteType::Unicast
+}
+
+/// The interfaces that a route leads to; several if it is shared among them.
+fn ways(route: &RouteMessage) -> Vec<u32> {
+    let mut indices = Vec::new();
+    for attribute in &route.attributes {
+        if let RouteAttribute::Oif(index) = attribute {
+            indices.push(*index);
+        } else if let RouteAttribute::MultiPath(hops) = attribute {
+            indices.extend(hops.iter().map(|hop| hop.interface_index));
+        }
+    }
+    indices
 }
 
 fn interface(link: &LinkMessage) -> Option<Interface> {

@@ -11,19 +11,24 @@ use tcpguard_common::abi::{EGRESS_PROGRAM, Hook};
 
 use crate::{
     announcement,
-    cli::{DetachArgs, GuardArgs},
+    cli::{AttachArgs, DetachArgs},
     config,
+    found::{self, Found},
     guard::{AttachError, Guard, Options},
     netlink::{self, Interface},
     object::Log,
     pins::{self, Pin, Pins},
-    preflight,
+    preflight, reload,
 };
 
 /// Attaches a guard and leaves it at work.
-pub fn attach(args: &GuardArgs) -> Result<ExitCode> {
+pub fn attach(args: &AttachArgs) -> Result<ExitCode> {
     preflight::check()?;
-    let options = Options::new(args, &config::given(args.config.as_deref())?, Log::Off)?;
+    let file = config::given(args.guard.config.as_deref())?;
+    let options = Options::new(&args.guard, &file, Log::Off)?;
+    if args.or_reload && guard_to_change(&options.interfaces)?.is_some() {
+        return reload::reload(&args.guard.reloading());
+    }
     let pins = Pins::open()?;
     remove_dead(&pins)?;
     let mut guard = Guard::attach(&options)?;
@@ -31,6 +36,29 @@ pub fn attach(args: &GuardArgs) -> Result<ExitCode> {
     announcement::announce(&guard, &options.sources);
     guard.leave();
     Ok(ExitCode::SUCCESS)
+}
+
+/// The guard that is pinned on all of these interfaces; none if this process may not look for it.
+pub(crate) fn guard_on(names: &[String]) -> Result<Option<Found>> {
+    // To look for others takes more capabilities than to guard, and so does their directory.
+    let pins = pins::listed().unwrap_or_default();
+    if pins.is_empty() || preflight::check_reader().is_err() {
+        return Ok(None);
+    }
+    let is_pinned = |found: &Found| {
+        let mut interfaces = found.interfaces.iter();
+        interfaces.all(|interface| pins::is_pinned(&pins, interface.index))
+    };
+    let is_on_all = |found: &Found| names.iter().all(|name| found.names().contains(name));
+    let mut guards = found::guards()?;
+    guards.retain(|found| is_pinned(found) && is_on_all(found));
+    Ok(guards.pop())
+}
+
+/// The same, for who must not believe that there is none because it may not look.
+fn guard_to_change(names: &[String]) -> Result<Option<Found>> {
+    preflight::check_reader()?;
+    guard_on(names)
 }
 
 /// Takes off what was attached, and says what.

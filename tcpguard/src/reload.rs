@@ -24,7 +24,7 @@ use crate::{
     enforce,
     exchange::{self, Exchanged, Pinned},
     found::{self, Found},
-    netlink::Interface,
+    netlink::{self, Interface},
     pins::{Pins, Sole},
     preflight, runtime,
     sample::Ingress,
@@ -90,12 +90,14 @@ impl Wish {
             (Standing::Denied, is_whole || said.denied.is_some()),
         ];
         let standings = standings.into_iter().filter(|(_, is_said)| *is_said);
-        let names = if args.interfaces.is_empty() {
-            file.iface.clone()
-        } else {
+        if !args.interfaces.is_empty() {
             // The option goes before the file, which may be that of other guards as well.
             file.iface.clear();
-            args.interfaces.clone()
+        }
+        file.iface = netlink::named(&file.iface)?;
+        let names = match &args.interfaces[..] {
+            [] => file.iface.clone(),
+            given => netlink::named(given)?,
         };
         Ok(Self {
             names,

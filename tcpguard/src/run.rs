@@ -16,12 +16,12 @@ use crate::{
     announcement,
     cli::{OutputArgs, RunArgs},
     config::{self, Output},
-    found::{self, Found},
+    found::Found,
     guard::{Guard, Options},
     log,
     metrics::Server,
     object::Log,
-    pins, preflight, runtime,
+    pinned, preflight, runtime,
     sample::Sample,
     stats::Followed,
     watch,
@@ -67,7 +67,7 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
 
 /// The guard to watch instead of attaching one.
 fn watched(args: &RunArgs, verbose: bool, names: &[String]) -> Result<Option<Found>> {
-    let found = attached_before(names)?;
+    let found = pinned::guard_on(names)?;
     if args.watch {
         ensure!(
             found.is_some(),
@@ -132,23 +132,6 @@ async fn served(server: Option<Server>, sample: impl FnMut() -> Result<Sample>) 
         Some(server) => server.serve(sample).await,
         None => future::pending().await,
     }
-}
-
-/// The guard that is pinned on all of these interfaces.
-fn attached_before(names: &[String]) -> Result<Option<Found>> {
-    // To look for others takes more capabilities than to guard, and so does their directory.
-    let pins = pins::listed().unwrap_or_default();
-    if pins.is_empty() || preflight::check_reader().is_err() {
-        return Ok(None);
-    }
-    let is_pinned = |found: &Found| {
-        let mut interfaces = found.interfaces.iter();
-        interfaces.all(|interface| pins::is_pinned(&pins, interface.index))
-    };
-    let is_on_all = |found: &Found| names.iter().all(|name| found.names().contains(name));
-    let mut guards = found::guards()?;
-    guards.retain(|found| is_pinned(found) && is_on_all(found));
-    Ok(guards.pop())
 }
 
 /// A guard stays as it was attached: who asks for another one must not believe to have it.

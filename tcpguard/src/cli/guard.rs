@@ -18,7 +18,7 @@ use crate::{
 /// How a guard is attached.
 #[derive(Args, Debug)]
 pub struct GuardArgs {
-    /// Interface to guard; may be given several times
+    /// Interface to guard; may be given several times; default stands for those that default routes lead to
     #[arg(long = "iface", value_name = "IF", required_unless_present = "config")]
     pub interfaces: Vec<String>,
 
@@ -68,10 +68,32 @@ impl GuardArgs {
         let mut given = choices.into_iter().filter(|(_, given)| *given);
         given.next().map(|(option, _)| option)
     }
+
+    /// What of this a guard takes over that is at work already.
+    pub(crate) fn reloading(&self) -> ReloadArgs {
+        ReloadArgs {
+            interfaces: self.interfaces.clone(),
+            config: self.config.clone(),
+            policy: self.policy.clone(),
+            confirm: None,
+        }
+    }
+}
+
+/// What is attached so that it stays.
+#[derive(Args, Debug)]
+pub struct AttachArgs {
+    #[command(flatten)]
+    pub guard: GuardArgs,
+
+    /// If `attach` guards these interfaces already, give that guard the programs of this release and
+    /// the policy that is asked for, without a gap
+    #[arg(long, requires = "config", conflicts_with_all = ["mode", "max_conns", "learn", "ingress_only"])]
+    pub or_reload: bool,
 }
 
 /// What is dropped, and who may: what a reload changes as well.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct PolicyArgs {
     /// Count what would be dropped, and drop nothing
     #[arg(long, conflicts_with = "enforce")]

@@ -21,7 +21,13 @@ them is a file for each in /sys/fs/bpf/tcpguard. `tcpguard run` on the same inte
 
 Examples:
   tcpguard attach --iface eth0
-  tcpguard attach --iface wan0 --iface lan0 --observe";
+  tcpguard attach --iface wan0 --iface lan0 --observe
+  tcpguard attach --iface default            whatever the default routes lead to
+
+With --or-reload it can be run again, as by whatever keeps a fleet alike: a guard of the same interfaces
+takes over programs and file as by `tcpguard reload`, whose help says what of the file that is, and with a
+file that is wrong it stays as it is. That takes CAP_SYS_ADMIN.
+  tcpguard attach --or-reload --config /etc/tcpguard.toml";
 
 pub(super) const DETACH_HELP: &str = "\
 Connections go on, unguarded. A guard that `tcpguard run` has attached ends with its process.

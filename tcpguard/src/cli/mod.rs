@@ -12,7 +12,7 @@ use tcpguard_common::{
     flags::TcpFlags,
 };
 
-pub use self::guard::{GuardArgs, Mode, PolicyArgs, ReloadArgs, RunArgs};
+pub use self::guard::{AttachArgs, GuardArgs, Mode, PolicyArgs, ReloadArgs, RunArgs};
 use crate::{prefix::Prefix, trace::selection::Selection};
 
 /// Connections of each version of IP that a table can be made for.
@@ -39,7 +39,7 @@ pub enum Command {
     Run(RunArgs),
     /// Attach so that protection outlives this process, and end
     #[command(after_help = help::ATTACH_HELP)]
-    Attach(GuardArgs),
+    Attach(AttachArgs),
     /// Take off what `attach` has attached
     #[command(after_help = help::DETACH_HELP)]
     Detach(DetachArgs),

@@ -27,6 +27,7 @@ use crate::{
     config::File,
     enforce,
     flows::Census,
+    netlink,
     object::Log,
     pins::{Pin, Pins},
     reader::{Guarded, Place, Reader},
@@ -100,7 +101,7 @@ impl Options {
         let sources = file.sources(&args.policy)?;
         admission::check_session(&sources, &policy)?;
         Ok(Self {
-            interfaces: interfaces.clone(),
+            interfaces: netlink::named(interfaces)?,
             mode: args.mode.or(file.mode).unwrap_or(Mode::Auto),
             policy,
             log,
