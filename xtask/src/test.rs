@@ -16,7 +16,7 @@ use crate::{
     dist,
     privilege::{as_root, is_root},
     run::become_command,
-    setup::{self, Version, test_tools},
+    setup::{self, Version, schemas, test_tools},
     workspace,
 };
 
@@ -29,6 +29,7 @@ const KEPT_VARIABLES: [&str; 3] = ["CARGO_MANIFEST_DIR", "RUST_BACKTRACE", "TCPG
 pub(crate) fn run(args: &[OsString]) -> Result<()> {
     setup::ensure()?;
     test_tools::ensure()?;
+    schemas::ensure()?;
     dist::cargo_deb()?;
     let mut cargo = workspace::cargo();
     cargo

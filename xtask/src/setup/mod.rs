@@ -10,6 +10,7 @@ mod linker;
 mod record;
 mod report;
 mod rustc;
+pub(crate) mod schemas;
 mod sysroot;
 pub(crate) mod test_tools;
 

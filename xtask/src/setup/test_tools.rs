@@ -12,7 +12,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 11] = [
+const TOOLS: [Tool; 12] = [
     Tool {
         program: "ip",
         package: "iproute2",
@@ -67,6 +67,11 @@ const TOOLS: [Tool; 11] = [
         program: "systemd-analyze",
         package: "systemd",
         why: "judges and runs the units of the package",
+    },
+    Tool {
+        program: "python3",
+        package: "python3-venv",
+        why: "holds the Kubernetes manifests against their schemas",
     },
 ];
 
