@@ -3,6 +3,8 @@
 //! Reading takes nothing away, so as many as like may read at once. Each [`Evidence`] remembers how
 //! far it has read.
 
+pub(crate) mod archive;
+
 use std::{
     collections::HashMap,
     mem::offset_of,

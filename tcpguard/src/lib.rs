@@ -3,12 +3,14 @@
 pub mod admission;
 mod alarm;
 mod announcement;
+pub mod capture;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod conns;
 pub mod enforce;
 pub mod engine;
+pub mod events;
 pub mod evidence;
 mod exchange;
 pub mod explain;

@@ -7,8 +7,9 @@ use std::{
 
 use clap::Parser as _;
 use tcpguard::{
+    capture,
     cli::{Cli, Command},
-    conns, explain, manual, pinned, reload, replay, run, stats, status, trace, upgrade,
+    conns, events, explain, manual, pinned, reload, replay, run, stats, status, trace, upgrade,
 };
 
 /// 0 ok, 1 a finding, 2 an error; as clap itself exits with 2 on a wrong command line.
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
         Command::Stats(args) => stats::stats(args),
         Command::Metrics(args) => stats::metrics(args),
         Command::Conns(args) => conns::conns(args),
+        Command::Events(args) => events::events(args),
+        Command::Capture(args) => capture::capture(args),
         Command::Explain(args) => explain::explain(args),
         Command::Replay(args) => replay::replay(args),
         Command::Trace(args) => trace::trace(args),

@@ -14,12 +14,14 @@ use std::{
 };
 
 const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
     "attach",
+    "capture",
     "check-config",
     "completions",
     "conns",
     "detach",
+    "events",
     "explain",
     "man",
     "metrics",

@@ -107,6 +107,33 @@ Examples:
   tcpguard conns --addr 203.0.113.0/24 --json
   nsenter --net=/run/netns/web tcpguard conns --limit 20";
 
+pub(super) const EVENTS_HELP: &str = "\
+A guard keeps the last 16 frames of each reason on each CPU, and of a flood 16 in a quarter of a second: a
+sample, in which nothing pushes out what has another reason. `after 120 alike` at the end of a line says
+that so many with the same verdict were counted in between and not kept; of the first, since the guard was
+attached. state is that of the connection before the segment, - where there was none.
+
+Keys of --json, in this order (conn is - and numbers are 0 where the frame is too short for them):
+  ts interface hook verdict reason conn dir flags seq ack len state octets skipped
+
+Examples:
+  tcpguard events --limit 20
+  tcpguard events --follow --reason flags,rst-out-of-window
+  tcpguard events --iface eth0 --json";
+
+pub(super) const CAPTURE_HELP: &str = "\
+First comes what a guard has kept already, then what it objects to from then on, until Ctrl-C: a sample, of
+which `tcpguard events` says more. Of each frame the first 216 octets are there. Its comment says the
+reason, so Wireshark finds some by
+  frame.comment contains \"flags-null\"
+and it says which way the frame went, and how many alike before it were not kept. The file has its name
+once it is whole; nothing is left of one that failed.
+
+Examples:
+  tcpguard capture -w drops.pcapng --duration 1m
+  tcpguard capture -w drops.pcapng --reason flags --count 100
+  tcpguard capture -w - | wireshark -k -i -";
+
 pub(super) const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   tcpguard explain SYN,FIN

@@ -13,7 +13,7 @@ use tcpguard_common::{
 };
 
 pub use self::guard::{AttachArgs, GuardArgs, Mode, PolicyArgs, ReloadArgs, RunArgs};
-use crate::{prefix::Prefix, trace::selection::Selection};
+use crate::{enforce::ReasonList, prefix::Prefix, trace::selection::Selection};
 
 /// Connections of each version of IP that a table can be made for.
 pub(crate) const MAX_CONNS: RangeInclusive<u32> = 16..=16_000_000;
@@ -62,6 +62,12 @@ pub enum Command {
     /// List the connections that the guards of this network namespace follow (needs root)
     #[command(after_help = help::CONNS_HELP)]
     Conns(ConnsArgs),
+    /// Show single segments that were objected to, as a sample of them is kept (needs root)
+    #[command(after_help = help::EVENTS_HELP)]
+    Events(EventsArgs),
+    /// Write frames that are objected to into a file for Wireshark, with the reason (needs root)
+    #[command(after_help = help::CAPTURE_HELP)]
+    Capture(CaptureArgs),
     /// Say what happens to a set of flags, and why
     #[command(after_help = help::EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
@@ -173,6 +179,49 @@ pub struct ConnsArgs {
     /// List so many at most, and say how many were left out
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+}
+
+/// Which segments that were objected to are shown, and how.
+#[derive(Args, Debug)]
+pub struct EventsArgs {
+    /// Go on with those that come, until Ctrl-C
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only for these groups (flags, handshake, state, window) or reasons; several by commas
+    #[arg(long = "reason", value_name = "LIST")]
+    pub reasons: Option<ReasonList>,
+    /// Only of this interface; may be given several times
+    #[arg(long = "iface", value_name = "IF")]
+    pub interfaces: Vec<String>,
+    /// Of those that are there already, only the last so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// One JSON object a segment
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which frames are captured, and where to.
+#[derive(Args, Debug)]
+pub struct CaptureArgs {
+    /// File to write, in the format pcapng; - is stdout
+    #[arg(long, short, value_name = "FILE")]
+    pub write: PathBuf,
+    /// Overwrite the file if it is there
+    #[arg(long)]
+    pub force: bool,
+    /// Only for these groups (flags, handshake, state, window) or reasons; several by commas
+    #[arg(long = "reason", value_name = "LIST")]
+    pub reasons: Option<ReasonList>,
+    /// Only of this interface; may be given several times
+    #[arg(long = "iface", value_name = "IF")]
+    pub interfaces: Vec<String>,
+    /// Stop after so many frames
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Stop after this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
 }
 
 /// What to explain.

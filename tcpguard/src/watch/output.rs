@@ -27,7 +27,7 @@ pub(crate) struct Output {
 
 impl Output {
     /// On the standard output of the process.
-    pub(super) fn stdout() -> io::Result<Self> {
+    pub(crate) fn stdout() -> io::Result<Self> {
         Ok(Self::new(io::stdout().as_fd().try_clone_to_owned()?))
     }
 

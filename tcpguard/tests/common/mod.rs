@@ -68,10 +68,16 @@ impl Process {
 
     /// Starts `command` with a stdout that may be for somebody else.
     pub(crate) fn spawn_into(command: &mut Command, stdout: Stdio) -> Self {
-        command
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(Stdio::piped());
+        Self::spawn_between(command.stdin(Stdio::null()), stdout)
+    }
+
+    /// Starts `command`, which reads what it was given to read.
+    pub(crate) fn spawn_reading(command: &mut Command) -> Self {
+        Self::spawn_between(command, Stdio::piped())
+    }
+
+    fn spawn_between(command: &mut Command, stdout: Stdio) -> Self {
+        command.stdout(stdout).stderr(Stdio::piped());
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));

@@ -12,7 +12,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 12] = [
+const TOOLS: [Tool; 13] = [
     Tool {
         program: "ip",
         package: "iproute2",
@@ -67,6 +67,11 @@ const TOOLS: [Tool; 12] = [
         program: "systemd-analyze",
         package: "systemd",
         why: "judges and runs the units of the package",
+    },
+    Tool {
+        program: "tshark",
+        package: "tshark",
+        why: "reads captures as Wireshark does",
     },
     Tool {
         program: "python3",

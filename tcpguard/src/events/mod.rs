@@ -1,0 +1,71 @@
+//! `tcpguard events`: single frames that were objected to, as a sample of them is kept.
+
+mod json;
+mod text;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use tcpguard_common::policy::ReasonSet;
+
+pub(crate) use self::text::verdict;
+use crate::{
+    cli::EventsArgs,
+    evidence::archive::{Archive, Place, Sighting, Wish},
+    preflight, runtime,
+    watch::{ending::Ending, output::Output},
+};
+
+/// Prints what the guards of this network namespace keep, oldest first.
+pub fn events(args: &EventsArgs) -> Result<ExitCode> {
+    preflight::check_reader()?;
+    let reasons = args.reasons.map_or(ReasonSet::ALL, |list| list.0);
+    let mut archive = Archive::open("events", &args.interfaces, reasons)?;
+    runtime::block_on(async {
+        let mut printer = Printer {
+            output: Output::stdout().context("failed to open stdout")?,
+            json: args.json,
+            limit: args.limit,
+        };
+        if !args.json {
+            printer.output.push(text::head().as_bytes());
+        }
+        let mut ending = Ending::new(None)?;
+        let follow = args.follow;
+        let take = async |places: &[Place], seen: Vec<Sighting>| {
+            printer.print(places, &seen).await?;
+            Ok(if follow { Wish::More } else { Wish::Enough })
+        };
+        archive.follow(&mut ending, take).await?.as_wished()
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Printer {
+    output: Output,
+    json: bool,
+    /// Of what is there at first, as many are printed at most; then it is used up.
+    limit: Option<usize>,
+}
+
+impl Printer {
+    async fn print(&mut self, places: &[Place], seen: &[Sighting]) -> Result<()> {
+        let older = match self.limit.take() {
+            Some(limit) => seen.len().saturating_sub(limit),
+            None => 0,
+        };
+        for sighting in seen.iter().skip(older) {
+            let Some(place) = places.get(sighting.place) else {
+                continue;
+            };
+            let line = if self.json {
+                json::line(place, sighting)?
+            } else {
+                text::line(place, sighting)
+            };
+            self.output.push(line.as_bytes());
+            self.output.push(b"\n");
+        }
+        Ok(self.output.taken().await?)
+    }
+}

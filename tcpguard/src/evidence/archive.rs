@@ -1,0 +1,214 @@
+//! What all guards of this network namespace keep, of chosen reasons and interfaces, as it comes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tcpguard_common::{conn::state::State, parse::Link, policy::ReasonSet, segment::Segment};
+use tokio::time::sleep;
+
+use super::{Evidence, Exhibit};
+use crate::{
+    found::{self, Found},
+    watch::ending::Ending,
+};
+
+/// Between two readings. What is kept in this time fits on a shelf.
+const POLL: Duration = Duration::from_millis(100);
+/// Between two looks whether the guards are still there.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// The guards that are read.
+pub(crate) struct Archive {
+    guards: Vec<Guard>,
+    places: Vec<Place>,
+    reasons: ReasonSet,
+}
+
+/// A guard at work.
+struct Guard {
+    names: String,
+    /// The kernel's number of its table, which stays when its programs are exchanged.
+    table: u32,
+    evidence: Evidence,
+    /// Where its interfaces begin among the places.
+    first: usize,
+}
+
+/// An interface whose frames are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    /// What its frames begin with.
+    pub(crate) link: Link,
+    is_chosen: bool,
+}
+
+/// A frame that was objected to, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Sighting {
+    /// The number of its [`Place`].
+    pub(crate) place: usize,
+    pub(crate) exhibit: Exhibit,
+    /// What it says as TCP, where enough of it is there.
+    pub(crate) segment: Option<Segment>,
+}
+
+impl Sighting {
+    /// The state in which it found its connection, if it had one.
+    pub(crate) fn state(&self) -> Option<State> {
+        self.exhibit.ruling?.before()
+    }
+}
+
+/// What is wanted of frames that were seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    More,
+    Enough,
+}
+
+/// Why no more is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// It was asked for, or the time is over.
+    Ended,
+    /// There is enough.
+    Enough,
+    /// The guard on these interfaces was taken off.
+    Gone(String),
+}
+
+impl Over {
+    /// Fails if there could have been more.
+    pub(crate) fn as_wished(self) -> Result<()> {
+        match self {
+            Self::Ended | Self::Enough => Ok(()),
+            Self::Gone(names) => bail!("the guard on {names} was taken off"),
+        }
+    }
+}
+
+impl Archive {
+    /// Of the guards that `command` asks for, on these interfaces or on all.
+    pub(crate) fn open(command: &str, interfaces: &[String], reasons: ReasonSet) -> Result<Self> {
+        let mut archive = Self {
+            guards: Vec::new(),
+            places: Vec::new(),
+            reasons,
+        };
+        for found in found::at_least_one(command)? {
+            let names = found.names().join(", ");
+            let added = archive.add(&found, interfaces);
+            added.with_context(|| format!("cannot read the guard on {names}"))?;
+        }
+        let is_here = |name: &&String| archive.places.iter().any(|place| place.name == **name);
+        if let Some(name) = interfaces.iter().find(|name| !is_here(name)) {
+            let guarded: Vec<_> = archive.places.iter().map(|it| &*it.name).collect();
+            bail!("no guard on {name}; there is one on {}", guarded.join(", "));
+        }
+        Ok(archive)
+    }
+
+    fn add(&mut self, found: &Found, interfaces: &[String]) -> Result<()> {
+        let config = found.config()?;
+        ensure!(
+            config.evidence != 0,
+            "it keeps no frames (of `attach` or `run` of this release each does)"
+        );
+        self.guards.push(Guard {
+            names: found.names().join(", "),
+            table: found.table()?,
+            evidence: found.evidence()?,
+            first: self.places.len(),
+        });
+        for (slot, interface) in config.guarded().zip(found.slots(&config)) {
+            // One that has gone has left frames.
+            let name = match interface {
+                Some(interface) => interface.name.clone(),
+                None => format!("if{}", slot.index),
+            };
+            self.places.push(Place {
+                is_chosen: interfaces.is_empty() || interfaces.contains(&name),
+                name,
+                link: slot.link(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The names of all that is guarded.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<_> = self.guards.iter().map(|guard| &*guard.names).collect();
+        names.join(", ")
+    }
+
+    /// The interfaces, by their numbers.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// What has been kept since the last time, at first all that is still there; in the order of time.
+    pub(crate) fn read(&mut self) -> Vec<Sighting> {
+        let Self {
+            guards,
+            places,
+            reasons,
+        } = self;
+        let mut seen = Vec::new();
+        for guard in guards {
+            let exhibits = guard.evidence.read().into_iter();
+            seen.extend(exhibits.filter_map(|exhibit| {
+                let number = guard.first + exhibit.slot;
+                let place = places.get(number).filter(|place| place.is_chosen)?;
+                let is_wanted = reasons.contains(exhibit.verdict.reason()?);
+                is_wanted.then(|| Sighting {
+                    place: number,
+                    segment: exhibit.segment(place.link),
+                    exhibit,
+                })
+            }));
+        }
+        seen.sort_by_key(|sighting| sighting.exhibit.time);
+        seen
+    }
+
+    /// Reads on and on, and hands over what was seen, until the end comes or there is enough. Whoever
+    /// takes it may wait; the end does not.
+    pub(crate) async fn follow(
+        &mut self,
+        ending: &mut Ending,
+        mut take: impl AsyncFnMut(&[Place], Vec<Sighting>) -> Result<Wish>,
+    ) -> Result<Over> {
+        let mut checked = Instant::now();
+        loop {
+            let seen = self.read();
+            tokio::select! {
+                biased;
+                _ = ending.comes() => return Ok(Over::Ended),
+                wish = take(&self.places, seen) => if wish? == Wish::Enough {
+                    return Ok(Over::Enough);
+                },
+            }
+            if checked.elapsed() >= CHECK {
+                if let Some(names) = self.gone()? {
+                    return Ok(Over::Gone(names));
+                }
+                checked = Instant::now();
+            }
+            tokio::select! {
+                biased;
+                _ = ending.comes() => return Ok(Over::Ended),
+                () = sleep(POLL) => {}
+            }
+        }
+    }
+
+    /// A guard that was taken off. Its maps live as long as they are read, and would seem to be those of
+    /// one that objects to nothing.
+    fn gone(&self) -> Result<Option<String>> {
+        let guards = found::guards()?;
+        let tables: Vec<_> = guards.iter().filter_map(|it| it.table().ok()).collect();
+        let gone = |guard: &&Guard| !tables.contains(&guard.table);
+        Ok(self.guards.iter().find(gone).map(|it| it.names.clone()))
+    }
+}
