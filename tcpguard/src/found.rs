@@ -199,9 +199,9 @@ impl Found {
     /// What it counts.
     pub(crate) fn reader(mut self) -> Result<Reader> {
         let config = self.config()?;
-        let places = config.guarded().map(|slot| slot.index);
+        let places = config.guarded().map(|slot| self.place(slot, &config));
         let guarded = Guarded {
-            places: places.map(|index| self.place(index, &config)).collect(),
+            places: places.collect(),
             since: since(self.age(&config)),
             drop: config.ingress.drop,
             programs: self.programs()?,
@@ -222,16 +222,18 @@ impl Found {
     }
 
     /// An interface by the number under which the guard knows it.
-    fn place(&self, index: u32, config: &Config) -> Place {
-        match self.interfaces.iter().find(|it| it.index == index) {
+    fn place(&self, slot: &abi::Interface, config: &Config) -> Place {
+        match self.interfaces.iter().find(|it| it.index == slot.index) {
             Some(interface) => Place {
                 name: interface.name.clone(),
+                link: slot.link(),
                 ingress: ingress(interface),
                 egress: egress(interface, config),
             },
             // It was deleted, and its name with it.
             None => Place {
-                name: format!("#{index}"),
+                name: format!("#{}", slot.index),
+                link: slot.link(),
                 ingress: Ingress::Native,
                 egress: Egress::None,
             },

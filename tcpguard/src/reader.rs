@@ -10,10 +10,12 @@ use aya::{
 use tcpguard_common::{
     abi::{self, Hook, counter_index},
     counters::{Counters, Events},
+    parse::Link,
     policy::ReasonSet,
 };
 
 use crate::{
+    alarm::Suspects,
     evidence::Evidence,
     flows::{Census, Flows},
     programs::Runs,
@@ -24,6 +26,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) name: String,
+    /// What its frames begin with.
+    pub(crate) link: Link,
     pub(crate) ingress: Ingress,
     pub(crate) egress: Egress,
 }
@@ -96,6 +100,12 @@ impl Reader {
         Evidence::from_now(&self.evidence)
     }
 
+    /// Who sends them.
+    pub(crate) fn suspects(&self) -> Result<Suspects> {
+        let links = self.guarded.places.iter().map(|place| place.link);
+        Ok(Suspects::new(self.evidence()?, links.collect()))
+    }
+
     fn interfaces(&self) -> Result<Vec<InterfaceSample>> {
         let places = self.guarded.places.iter().enumerate();
         places
@@ -104,6 +114,7 @@ impl Reader {
                     name,
                     ingress,
                     egress,
+                    ..
                 } = place.clone();
                 Ok(InterfaceSample {
                     name,

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Result, ensure};
 
 use crate::{
-    alarm::{Herald, Thresholds},
+    alarm::{Herald, Suspects, Thresholds},
     announcement,
     cli::{OutputArgs, RunArgs},
     config::{self, Output},
@@ -60,7 +60,8 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
         if options.log == Log::Debug {
             log::follow(guard.ebpf())?;
         }
-        shown.watch(metrics, || guard.sample()).await
+        let suspects = guard.suspects()?;
+        shown.watch(metrics, suspects, || guard.sample()).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -98,19 +99,22 @@ impl Shown {
             io::stderr(),
             "watching the guard on {names} that `tcpguard attach` has attached; it stays"
         );
-        self.watch(metrics, || followed.sample()).await
+        let suspects = followed.suspects()?;
+        self.watch(metrics, suspects, || followed.sample()).await
     }
 
     /// Shows readings, says alarms, and hands metrics out meanwhile.
     async fn watch(
         self,
         metrics: Option<Server>,
+        suspects: Suspects,
         sample: impl FnMut() -> Result<Sample>,
     ) -> Result<()> {
         // Whose reader is slow, or wants to know rarely, must not make metrics old.
         let shared = RefCell::new(sample);
         let sample = || (*shared.borrow_mut())();
-        let herald = Herald::new(&self.thresholds, !watch::takes_screen(self.output))?;
+        let is_heard = !watch::takes_screen(self.output);
+        let herald = Herald::new(&self.thresholds, suspects, is_heard)?;
         let alarms = herald.current();
         let displayed = || {
             Ok(Sample {

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
+    alarm::Suspects,
     cli::{MetricsArgs, OutputArgs, StatsArgs},
     found::{self, Found},
     metrics,
@@ -80,6 +81,11 @@ impl Followed {
             table,
             reader,
         })
+    }
+
+    /// Who sends what it objects to, whatever programs it has.
+    pub(crate) fn suspects(&self) -> Result<Suspects> {
+        self.reader.suspects()
     }
 
     /// Its maps live as long as they are read, and would seem to be a guard that sees nothing.

@@ -7,7 +7,9 @@
 
 mod common;
 
-use std::{fs, path::PathBuf, sync::atomic::AtomicBool, thread, time::Duration};
+use std::{
+    fs, ops::RangeInclusive, path::PathBuf, sync::atomic::AtomicBool, thread, time::Duration,
+};
 
 use common::{Process, TCPGUARD, done, eventually, stdout};
 use nix::sys::signal::Signal;
@@ -22,20 +24,24 @@ use xtask::lab::{
 /// How long a guard is left alone that has nothing to say.
 const QUIET: Duration = Duration::from_secs(4);
 
-/// Sends 3 000 segments without flags a second, for three seconds.
-fn flood(network: &Network) {
+/// Sends 3 000 segments without flags a second to these ports, for three seconds.
+fn send(network: &Network, ports: RangeInclusive<u16>) {
     let nulls = Scan {
         flags: TcpFlags::NULL,
-        ports: 1..=1024,
+        ports,
     };
     let volley = Volley {
-        scans: &[nulls.clone(), nulls.clone(), nulls],
+        scans: &[nulls],
         paths: &[Path::Ipv4],
-        rounds: 3_000,
-        pace: Duration::from_millis(1),
+        rounds: 9_000,
+        pace: Duration::from_micros(333),
     };
     let attacker = network.attacker().unwrap();
     attacker.send(&volley, &AtomicBool::new(false)).unwrap();
+}
+
+fn flood(network: &Network) {
+    send(network, 80..=80);
 }
 
 /// A scan of a few thousand ports, which takes some seconds at its rate.
@@ -62,19 +68,23 @@ fn file(name: &str, text: &str) -> PathBuf {
 #[test]
 fn a_scan_and_a_flood_are_told_apart_and_an_alarm_says_when_it_is_over() {
     let network = Network::new().unwrap();
+    let attacker = Path::Ipv4.address(Host::Attacker);
     let guard = Process::guard(&network.server, &[UPLINK], &["--plain", "--interval", "1h"]);
     xmas_scan(&network);
     let told = guard.wait_for("alarm: ");
     assert!(told.starts_with("alarm: flags-xmas "), "{told}");
     assert!(
-        told.ends_with("/s for 2s, dropped: looks like an XMAS scan (nmap -sX)"),
+        told.contains(&format!(" for 2s, dropped, from {attacker} to "))
+            && told.ends_with(": looks like an XMAS scan (nmap -sX)"),
         "{told}"
     );
     flood(&network);
     let told = guard.wait_for("alarm: ");
     assert!(told.starts_with("alarm: flags-null "), "{told}");
     assert!(
-        told.ends_with(", dropped: looks like a NULL flood"),
+        told.contains(&format!(
+            " dropped, from {attacker} to port 80 in a sample of "
+        )) && told.ends_with(": looks like a NULL flood"),
         "{told}"
     );
     let over = guard.wait_for("alarm over: flags-null ");
@@ -90,6 +100,24 @@ fn a_scan_and_a_flood_are_told_apart_and_an_alarm_says_when_it_is_over() {
 }
 
 #[test]
+fn who_walks_from_port_to_port_scans_however_fast() {
+    let network = Network::new().unwrap();
+    let guard = Process::guard(&network.server, &[UPLINK], &["--plain"]);
+    send(&network, 1..=1024);
+    let told = guard.wait_for("alarm: flags-null ");
+    assert!(
+        told.ends_with("looks like a NULL scan (nmap -sN)"),
+        "{told}"
+    );
+    let (_, rate) = told.split_once("flags-null ").unwrap();
+    let (rate, _) = rate.split_once("/s ").unwrap();
+    let rate: u64 = rate.replace(' ', "").parse().unwrap();
+    assert!(rate >= 1_000, "as slow as any scan: {told}");
+    guard.signal(Signal::SIGTERM);
+    assert!(guard.end().status.success());
+}
+
+#[test]
 fn json_stays_one_object_an_interval_and_what_is_only_counted_is_an_alarm_as_well() {
     let network = Network::new().unwrap();
     let args = ["--json", "--observe", "--interval", "500ms"];
@@ -97,7 +125,7 @@ fn json_stays_one_object_an_interval_and_what_is_only_counted_is_an_alarm_as_wel
     flood(&network);
     let told = guard.wait_for("alarm: flags-null ");
     assert!(
-        told.ends_with(", only counted: looks like a NULL flood"),
+        told.contains(", only counted, from ") && told.ends_with(": looks like a NULL flood"),
         "{told}"
     );
     guard.signal(Signal::SIGTERM);

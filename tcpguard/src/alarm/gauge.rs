@@ -2,7 +2,11 @@
 
 use std::mem;
 
-use super::{Alarm, Step, Subject, notice::Notice};
+use super::{
+    Alarm, Step, Subject,
+    notice::Notice,
+    suspects::{Ends, Spread},
+};
 
 /// Readings in a row at the threshold that raise an alarm.
 const RAISED_AFTER: u32 = 2;
@@ -20,8 +24,8 @@ pub(super) struct Gauge {
 enum Phase {
     #[default]
     Quiet,
-    /// At the threshold for so many readings, too few for an alarm.
-    Rising(Alarm, u32),
+    /// At the threshold for so many readings, too few for an alarm; and who was seen meanwhile.
+    Rising(Alarm, u32, Vec<Ends>),
     /// Raised, and below half of the threshold since so many readings.
     Raised(Alarm, u32),
 }
@@ -47,20 +51,24 @@ impl Gauge {
         }
     }
 
-    /// Goes on by one reading, and returns what is to be said of it.
-    pub(super) fn read(&mut self, step: Step) -> Option<Notice> {
+    /// Goes on by one reading, in which these were seen, and returns what is to be said of it.
+    pub(super) fn read(&mut self, step: Step, seen: &[Ends]) -> Option<Notice> {
         let rate = step.rate();
         let is_high = rate >= self.threshold;
         let is_low = rate < self.threshold.div_ceil(2);
         let (phase, notice) = match mem::take(&mut self.phase) {
-            Phase::Quiet if is_high => (Phase::Rising(self.begun(step), 1), None),
-            Phase::Rising(alarm, readings) if is_high => {
-                let alarm = grown(&alarm, step);
+            Phase::Quiet if is_high => (Phase::Rising(self.begun(step), 1, seen.to_vec()), None),
+            Phase::Rising(alarm, readings, before) if is_high => {
+                let ends = [&before, seen].concat();
+                let alarm = Alarm {
+                    spread: Spread::of(&ends),
+                    ..grown(&alarm, step)
+                };
                 if readings + 1 == RAISED_AFTER {
                     let notice = Notice::Raised(alarm.clone());
                     (Phase::Raised(alarm, 0), Some(notice))
                 } else {
-                    (Phase::Rising(alarm, readings + 1), None)
+                    (Phase::Rising(alarm, readings + 1, ends), None)
                 }
             }
             Phase::Quiet | Phase::Rising(..) => (Phase::Quiet, None),
@@ -84,6 +92,7 @@ impl Gauge {
             dropped: step.dropped,
             passed: step.passed,
             lasted: step.elapsed,
+            spread: Spread::default(),
         }
     }
 }
@@ -118,7 +127,7 @@ mod tests {
             dropped: *rate,
             passed: 0,
         });
-        let notices = steps.map(|step| gauge.read(step)).enumerate();
+        let notices = steps.map(|step| gauge.read(step, &[])).enumerate();
         notices
             .filter_map(|(at, notice)| Some((at, notice?)))
             .collect()
@@ -132,6 +141,7 @@ mod tests {
             dropped,
             passed: 0,
             lasted: Duration::from_secs(seconds),
+            spread: Spread::default(),
         }
     }
 
@@ -169,14 +179,31 @@ mod tests {
     }
 
     #[test]
+    fn who_was_seen_until_it_was_raised_is_remembered() {
+        let mut gauge = Gauge::new(SUBJECT, 1);
+        let step = Step {
+            elapsed: Duration::from_secs(1),
+            dropped: 9,
+            passed: 0,
+        };
+        let ends = |port| ([192, 0, 2, 1].into(), port);
+        let notices = [80, 81, 82].map(|port| gauge.read(step, &[ends(port)]));
+        let [None, Some(Notice::Raised(alarm)), None] = notices else {
+            panic!("{notices:?}")
+        };
+        assert_eq!(alarm.spread, Spread::of(&[ends(80), ends(81)]));
+        assert_eq!(gauge.alarm().unwrap().spread, alarm.spread);
+    }
+
+    #[test]
     fn no_time_is_no_rate() {
         let mut gauge = Gauge::new(SUBJECT, 1);
         let burst = Step {
             dropped: 100,
             ..Step::default()
         };
-        assert_eq!(gauge.read(burst), None);
-        assert_eq!(gauge.read(burst), None);
+        assert_eq!(gauge.read(burst, &[]), None);
+        assert_eq!(gauge.read(burst, &[]), None);
         assert!(gauge.alarm().is_none());
     }
 }

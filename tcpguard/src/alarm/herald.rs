@@ -5,7 +5,7 @@ use std::{cell::RefCell, convert::Infallible, env, io, os::fd::AsFd as _, rc::Rc
 use anyhow::Result;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Alarm, Alarms, Thresholds};
+use super::{Alarm, Alarms, Suspects, Thresholds};
 use crate::{sample::Sample, watch::output::Output};
 
 /// Between two readings.
@@ -16,6 +16,7 @@ const JOURNAL: &str = "JOURNAL_STREAM";
 /// Who says it, and who has to be asked for the alarms of the moment.
 pub(crate) struct Herald {
     alarms: Alarms,
+    suspects: Suspects,
     current: Rc<RefCell<Vec<Alarm>>>,
     /// `None` where words would tear the screen.
     output: Option<Output>,
@@ -24,8 +25,13 @@ pub(crate) struct Herald {
 
 impl Herald {
     /// One who speaks, if he is `heard`.
-    pub(crate) fn new(thresholds: &Thresholds, heard: bool) -> io::Result<Self> {
+    pub(crate) fn new(
+        thresholds: &Thresholds,
+        suspects: Suspects,
+        heard: bool,
+    ) -> io::Result<Self> {
         Ok(Self {
+            suspects,
             alarms: Alarms::new(thresholds),
             current: Rc::default(),
             output: heard.then(Output::stderr).transpose()?,
@@ -53,7 +59,7 @@ impl Herald {
     }
 
     async fn read(&mut self, sample: Sample) {
-        let notices = self.alarms.read(sample);
+        let notices = self.alarms.read(sample, &self.suspects.read());
         *self.current.borrow_mut() = self.alarms.current();
         let Some(output) = &mut self.output else {
             return;

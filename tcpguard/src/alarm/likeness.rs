@@ -2,19 +2,23 @@
 
 use tcpguard_common::reason::Reason;
 
-use super::Subject;
+use super::{Subject, suspects::Spread};
 
-/// From so many a second on it is a flood, whoever counts ports: a scanner that has to wait for
-/// answers which never come is slower.
+/// From so many a second on it is a flood, where ports do not tell: a scanner that has to wait for answers
+/// which never come is slower.
 const FLOOD: u64 = 1_000;
 
 /// What a subject looks like at a rate, with its article.
-pub(super) const fn likeness(subject: Subject, rate: u64) -> &'static str {
-    let (slow, fast) = match subject {
+pub(super) const fn likeness(subject: Subject, rate: u64, spread: &Spread) -> &'static str {
+    let (scan, flood) = match subject {
         Subject::Reason(reason) => of_reason(reason),
         Subject::HalfOpen => ("a SYN scan (nmap -sS)", "a SYN flood"),
     };
-    if rate < FLOOD { slow } else { fast }
+    let is_scan = match spread.is_scan() {
+        Some(is_scan) => is_scan,
+        None => rate < FLOOD,
+    };
+    if is_scan { scan } else { flood }
 }
 
 /// As a scan or probe, and as a flood.

@@ -14,12 +14,20 @@ mod herald;
 mod likeness;
 mod notice;
 mod subject;
+mod suspects;
 mod threshold;
 
 use std::time::Duration;
 
-use self::{gauge::Gauge, notice::Notice, subject::Subject};
-pub(crate) use self::{herald::Herald, notice::brief, threshold::Thresholds};
+use tcpguard_common::reason::Reason;
+
+use self::{
+    gauge::Gauge,
+    notice::Notice,
+    subject::Subject,
+    suspects::{Ends, Spread},
+};
+pub(crate) use self::{herald::Herald, notice::brief, suspects::Suspects, threshold::Thresholds};
 use crate::sample::Sample;
 
 /// Something that is objected to at or above its threshold, and has not been over for long.
@@ -37,12 +45,14 @@ pub(crate) struct Alarm {
     passed: u64,
     /// From its first reading at the threshold to the last that was not below half of it.
     lasted: Duration,
+    /// Who sent them to which ports before it was raised, as far as that is known.
+    spread: Spread,
 }
 
 impl Alarm {
     /// What it looks like, with its article.
     const fn likeness(&self) -> &'static str {
-        likeness::likeness(self.subject, self.peak)
+        likeness::likeness(self.subject, self.peak, &self.spread)
     }
 }
 
@@ -78,15 +88,19 @@ impl Alarms {
         }
     }
 
-    /// Goes on to a later sample, and returns what is to be said of it.
-    fn read(&mut self, sample: Sample) -> Vec<Notice> {
+    /// Goes on to a later sample, and to what was seen of single segments since the one before; returns
+    /// what is to be said of it.
+    fn read(&mut self, sample: Sample, seen: &[(Reason, Ends)]) -> Vec<Notice> {
         let Some(last) = self.last.replace(sample) else {
             return Vec::new();
         };
         let Self { gauges, last: now } = self;
         let now = now.as_ref().unwrap_or(&last);
         let elapsed = now.uptime.saturating_sub(last.uptime);
-        let notice = |gauge: &mut Gauge| gauge.read(gauge.subject().step(&last, now, elapsed));
+        let notice = |gauge: &mut Gauge| {
+            let subject = gauge.subject();
+            gauge.read(subject.step(&last, now, elapsed), &subject.ends(seen))
+        };
         gauges.iter_mut().filter_map(notice).collect()
     }
 
@@ -110,11 +124,11 @@ mod tests {
         let mut alarms = Alarms::new(&Thresholds::default());
         let mut sample = empty(&["eth0", "eth1"]);
         let mut said = Vec::new();
-        alarms.read(sample.clone());
+        alarms.read(sample.clone(), &[]);
         for second in seconds {
             sample.uptime += Duration::from_secs(1);
             second(&mut sample);
-            let notices = alarms.read(sample.clone());
+            let notices = alarms.read(sample.clone(), &[]);
             said.extend(notices.iter().map(ToString::to_string));
         }
         said
@@ -174,7 +188,7 @@ mod tests {
         let mut alarms = Alarms::new(&Thresholds::default());
         let mut sample = empty(&["eth0"]);
         for _ in 0..3 {
-            alarms.read(sample.clone());
+            alarms.read(sample.clone(), &[]);
             sample.uptime += Duration::from_secs(1);
             for (reason, packets) in [(Reason::FlagsNull, 100), (Reason::FlagsXmas, 2_000)] {
                 let verdict = Verdict::dropped(reason);

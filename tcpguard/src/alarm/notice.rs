@@ -30,9 +30,10 @@ impl fmt::Display for Notice {
         match self {
             Self::Raised(_) => write!(
                 f,
-                "alarm: {subject} {}/s for {lasted}{}: looks like {likeness}",
+                "alarm: {subject} {}/s for {lasted}{}{}: looks like {likeness}",
                 number::grouped(alarm.rate),
-                fate(alarm)
+                fate(alarm),
+                alarm.spread
             ),
             Self::Over(_) => write!(
                 f,
@@ -86,7 +87,7 @@ const fn counted(subject: Subject) -> &'static str {
 mod tests {
     use tcpguard_common::reason::Reason;
 
-    use super::*;
+    use super::{super::Spread, *};
 
     fn alarm(subject: Subject, rate: u64, dropped: u64, passed: u64) -> Alarm {
         Alarm {
@@ -96,6 +97,7 @@ mod tests {
             dropped,
             passed,
             lasted: Duration::from_millis(1_999),
+            spread: Spread::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use tcpguard_common::{
     verdict::Verdict,
 };
 
-use super::Step;
+use super::{Step, suspects::Ends};
 use crate::{
     sample::Sample,
     watch::turnover::{self, Transition},
@@ -49,6 +49,12 @@ impl Subject {
             Self::Reason(reason) => Some(reason.group()),
             Self::HalfOpen => None,
         }
+    }
+
+    /// Who sent it to which ports, of all that was seen.
+    pub(super) fn ends(self, seen: &[(Reason, Ends)]) -> Vec<Ends> {
+        let of_it = seen.iter().filter(|(of, _)| Self::Reason(*of) == self);
+        of_it.map(|(_, ends)| *ends).collect()
     }
 
     /// What was counted of it between two samples of the same guard.

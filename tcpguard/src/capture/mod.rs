@@ -46,7 +46,7 @@ pub fn capture(args: &CaptureArgs) -> Result<ExitCode> {
         let over = archive.follow(&mut ending, take).await?;
         // If the guard has gone, what was captured until then is all that there is of it.
         draft.end().await?;
-        over.as_wished()
+        over.into_result()
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -64,7 +64,7 @@ impl Sink {
 /// A file under another name until it is whole, which goes with its owner if it never is.
 pub(super) struct Part {
     path: PathBuf,
-    part: PathBuf,
+    temporary: PathBuf,
     file: File,
     overwrite: bool,
 }
@@ -74,24 +74,24 @@ impl Part {
         if !overwrite && fs::symlink_metadata(path).is_ok() {
             bail!(exists(path));
         }
-        let mut part = OsString::from(path);
-        part.push(".part");
-        let part = PathBuf::from(part);
+        let mut temporary = OsString::from(path);
+        temporary.push(".part");
+        let temporary = PathBuf::from(temporary);
         // Payload is nobody else's business.
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(&part);
+            .open(&temporary);
         let file = file.with_context(|| {
             format!(
                 "failed to create {} (where another capture was killed, remove it)",
-                part.display()
+                temporary.display()
             )
         })?;
         Ok(Self {
             path: path.to_owned(),
-            part,
+            temporary,
             file,
             overwrite,
         })
@@ -99,7 +99,7 @@ impl Part {
 
     fn write(&mut self, octets: &[u8]) -> Result<()> {
         let written = self.file.write_all(octets);
-        written.with_context(|| format!("failed to write {}", self.part.display()))
+        written.with_context(|| format!("failed to write {}", self.temporary.display()))
     }
 
     fn finish(self) -> Result<String> {
@@ -109,7 +109,7 @@ impl Part {
             // Somebody else may have made one meanwhile.
             RenameFlags::NOREPLACE
         };
-        match renameat_with(CWD, &self.part, CWD, &self.path, flags) {
+        match renameat_with(CWD, &self.temporary, CWD, &self.path, flags) {
             Ok(()) => Ok(self.path.display().to_string()),
             Err(Errno::EXIST) => bail!(exists(&self.path)),
             Err(error) => {
@@ -122,7 +122,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         // Of a whole one nothing is left under this name.
-        let _ = fs::remove_file(&self.part);
+        let _ = fs::remove_file(&self.temporary);
     }
 }
 

@@ -36,7 +36,7 @@ pub fn events(args: &EventsArgs) -> Result<ExitCode> {
             printer.print(places, &seen).await?;
             Ok(if follow { Wish::More } else { Wish::Enough })
         };
-        archive.follow(&mut ending, take).await?.as_wished()
+        archive.follow(&mut ending, take).await?.into_result()
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -80,7 +80,7 @@ pub(crate) enum Over {
 
 impl Over {
     /// Fails if there could have been more.
-    pub(crate) fn as_wished(self) -> Result<()> {
+    pub(crate) fn into_result(self) -> Result<()> {
         match self {
             Self::Ended | Self::Enough => Ok(()),
             Self::Gone(names) => bail!("the guard on {names} was taken off"),
@@ -125,7 +125,7 @@ impl Archive {
             // One that has gone has left frames.
             let name = match interface {
                 Some(interface) => interface.name.clone(),
-                None => format!("if{}", slot.index),
+                None => format!("#{}", slot.index),
             };
             self.places.push(Place {
                 is_chosen: interfaces.is_empty() || interfaces.contains(&name),

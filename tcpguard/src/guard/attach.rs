@@ -65,7 +65,7 @@ pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>, Plan), A
     let attached = targets
         .iter()
         .zip(admission.openings)
-        .map(|(target, opening)| attach_to(&mut ebpf, &target.interface, opening, options))
+        .map(|(target, opening)| attach_to(&mut ebpf, target, opening, options))
         .collect::<Result<_, _>>()?;
     Ok((ebpf, attached, plan))
 }
@@ -206,20 +206,20 @@ pub(crate) fn egress(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, ProgramErr
 
 fn attach_to(
     ebpf: &mut Ebpf,
-    interface: &Interface,
+    Target { interface, link }: &Target,
     opening: Opening,
     options: &Options,
 ) -> Result<Attached, AttachError> {
-    let (link, ingress, refusal) = attach_ingress(ebpf, interface, options.mode)?;
-    let mut links = vec![(Hook::Ingress, link)];
+    let (held, ingress, refusal) = attach_ingress(ebpf, interface, options.mode)?;
+    let mut links = vec![(Hook::Ingress, held)];
     // On loopback all that leaves also arrives, and is judged there.
     let egress = if options.tracking.ingress_only {
         Egress::Unseen
     } else if interface.is_loopback() {
         Egress::None
     } else {
-        let (link, egress) = attach_egress(ebpf, interface)?;
-        links.extend(link.map(|link| (Hook::Egress, link)));
+        let (held, egress) = attach_egress(ebpf, interface)?;
+        links.extend(held.map(|held| (Hook::Egress, held)));
         egress
     };
     Ok(Attached {
@@ -228,6 +228,7 @@ fn attach_to(
         refusal,
         egress,
         opening,
+        link: *link,
         index: interface.index,
         links,
     })

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{Ebpf, programs::links::FdLink};
-use tcpguard_common::{abi::Hook, policy::Policy};
+use tcpguard_common::{abi::Hook, parse::Link, policy::Policy};
 
 pub(crate) use self::attach::{egress, ingress, load};
 pub use self::error::AttachError;
@@ -23,6 +23,7 @@ use crate::{
         rate::SourcePrefix,
         sources::Sources,
     },
+    alarm::Suspects,
     cli::{GuardArgs, Mode},
     config::File,
     enforce,
@@ -76,6 +77,7 @@ pub struct Attached {
     pub egress: Egress,
     /// What may be opened by what arrives there.
     pub opening: Opening,
+    link: Link,
     index: u32,
     links: Vec<(Hook, FdLink)>,
 }
@@ -183,6 +185,11 @@ impl Guard {
     pub fn sample(&mut self) -> Result<Sample> {
         self.reader.sample()
     }
+
+    /// Who sends what it objects to.
+    pub(crate) fn suspects(&self) -> Result<Suspects> {
+        self.reader.suspects()
+    }
 }
 
 /// What the guard counts, from the maps of the object.
@@ -194,6 +201,7 @@ fn reader(
 ) -> Result<Reader> {
     let places = attached.iter().map(|attached| Place {
         name: attached.name.clone(),
+        link: attached.link,
         ingress: attached.ingress,
         egress: attached.egress,
     });
