@@ -110,18 +110,18 @@ impl Evidence {
         exhibits
     }
 
-    fn last_read(&self, shelf: usize) -> u64 {
-        self.read.get(shelf).copied().unwrap_or_default()
+    fn last_read(&self, index: usize) -> u64 {
+        self.read.get(index).copied().unwrap_or_default()
     }
 
     /// The record with a number; `None` if it has given way meanwhile.
-    fn record(&self, shelf: usize, number: u64) -> Option<Record> {
+    fn record(&self, index: usize, number: u64) -> Option<Record> {
         let place = usize::try_from(number - 1).ok()? % KEPT;
         let offset = offset_of!(Shelf, records) + place * size_of::<Record>();
-        let record: Record = self.shelves.read(shelf, offset);
+        let record: Record = self.shelves.read(index, offset);
         let again: u64 = self
             .shelves
-            .read(shelf, offset + offset_of!(Record, number));
+            .read(index, offset + offset_of!(Record, number));
         (record.number == number && again == number).then_some(record)
     }
 
@@ -152,6 +152,7 @@ impl Evidence {
 
 impl Exhibit {
     /// What it says as TCP, where enough of it is there, on an interface with such frames.
+    #[must_use]
     pub fn segment(&self, link: Link) -> Option<Segment> {
         let frame = Frame::captured(link, &self.frame, self.octets);
         judge(&mut frame.cursor(), link).segment

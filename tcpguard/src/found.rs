@@ -199,7 +199,7 @@ impl Found {
     /// What it counts.
     pub(crate) fn reader(mut self) -> Result<Reader> {
         let config = self.config()?;
-        let places = config.guarded().map(|slot| self.place(slot, &config));
+        let places = config.guarded().map(|slot| self.place(*slot, &config));
         let guarded = Guarded {
             places: places.collect(),
             since: since(self.age(&config)),
@@ -222,7 +222,7 @@ impl Found {
     }
 
     /// An interface by the number under which the guard knows it.
-    fn place(&self, slot: &abi::Interface, config: &Config) -> Place {
+    fn place(&self, slot: abi::Interface, config: &Config) -> Place {
         match self.interfaces.iter().find(|it| it.index == slot.index) {
             Some(interface) => Place {
                 name: interface.name.clone(),

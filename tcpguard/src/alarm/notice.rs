@@ -85,6 +85,8 @@ const fn counted(subject: Subject) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use tcpguard_common::reason::Reason;
 
     use super::{super::Spread, *};
@@ -131,7 +133,7 @@ mod tests {
         let other = alarm(Subject::Reason(Reason::Denied), 60, 120, 0);
         assert_eq!(brief(&[]), None);
         assert_eq!(
-            brief(&[first.clone()]).as_deref(),
+            brief(slice::from_ref(&first)).as_deref(),
             Some("ALARM half-open 5 000/s: looks like a SYN flood")
         );
         assert_eq!(
