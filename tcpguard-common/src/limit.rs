@@ -126,7 +126,10 @@ mod tests {
                 ports: [0; 2],
             };
             let pair = pair(key.hash(&Seed::known(1)), BUCKETS);
-            let mut take = |index: u32| buckets[index as usize].take(RATE, Ticks(1_000));
+            let mut take = |index: u32| {
+                let bucket = buckets.get_mut(index as usize).unwrap();
+                bucket.take(RATE, Ticks(1_000))
+            };
             let passes = |_: &u32| {
                 let [one, other] = pair.map(&mut take);
                 one || other

@@ -99,7 +99,9 @@ fn keep(ctx: &impl Kept, place: u32, cell: u32, ruling: u32) -> Option<()> {
     // SAFETY: as above.
     let records = unsafe { &raw mut (*shelf).records };
     // SAFETY: the place is masked.
-    let record = unsafe { &mut *records.cast::<Record>().add(*written as usize & (KEPT - 1)) };
+    let record = unsafe { records.cast::<Record>().add(*written as usize & (KEPT - 1)) };
+    // SAFETY: as above; other CPUs only read it, by its number.
+    let record = unsafe { &mut *record };
     let number = *written + 1;
     renumber(record, 0);
     // SAFETY: reads a clock.
