@@ -106,12 +106,18 @@ fn events_tell_who_sent_what_and_why_it_was_dropped() {
             (&"-".into(), &"-".into())
         );
     }
+    let limited = done(&network.server, &["events", "--limit", "1"]);
+    let older = format!("{} older ones left out", all.len() - 1);
+    assert!(limited.stderr.contains(&older), "{limited:?}");
     let last = events(&network, &["--limit", "1"]);
     assert_eq!(last, all[all.len() - 1..]);
 
     let lines = done(&network.server, &["events"]).stdout;
     assert_eq!(lines.lines().count(), 1 + all.len(), "{lines}");
     assert!(lines.contains("drop flags-null"), "{lines}");
+    let none = done(&network.server, &["events", "--reason", "window", "--json"]);
+    assert_eq!(none.stdout, "");
+    assert!(none.stderr.contains("nothing like that"), "{none:?}");
     let stranger = tcpguard(&network.server, &["events", "--iface", "eth7"]);
     assert_eq!(stranger.status.code(), ERROR);
     assert!(

@@ -113,6 +113,19 @@ impl Alarms {
 }
 
 #[cfg(test)]
+pub(crate) fn specimen(reason: Reason, rate: u64) -> Alarm {
+    Alarm {
+        subject: Subject::Reason(reason),
+        rate,
+        peak: rate,
+        dropped: 2 * rate,
+        passed: 0,
+        lasted: Duration::from_millis(1_999),
+        spread: Spread::default(),
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use tcpguard_common::{abi::Hook, conn::state::State, reason::Reason, verdict::Verdict};
 

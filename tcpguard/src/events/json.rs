@@ -71,3 +71,20 @@ fn timestamp(time: SystemTime) -> Result<Box<RawValue>> {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(RawValue::from_string(Seconds(since).to_string())?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::specimen, *};
+
+    #[test]
+    fn keys_have_their_order_and_time_all_its_digits() {
+        let (place, sighting) = specimen::sighting(120);
+        assert_eq!(
+            line(&place, &sighting).unwrap(),
+            "{\"ts\":1763812984.25,\"interface\":\"eth0\",\"hook\":\"ingress\",\"verdict\":\"drop\",\
+             \"reason\":\"flags-null\",\"conn\":\"192.0.2.1:40000>192.0.2.2:80\",\"dir\":\"-\",\
+             \"flags\":\"-\",\"seq\":1000,\"ack\":0,\"len\":0,\"state\":\"-\",\"octets\":54,\
+             \"skipped\":120}"
+        );
+    }
+}

@@ -1,9 +1,14 @@
 //! `tcpguard events`: single frames that were objected to, as a sample of them is kept.
 
 mod json;
+#[cfg(test)]
+mod specimen;
 mod text;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use tcpguard_common::policy::ReasonSet;
@@ -34,7 +39,13 @@ pub fn events(args: &EventsArgs) -> Result<ExitCode> {
         let follow = args.follow;
         let take = async |places: &[Place], seen: Vec<Sighting>| {
             printer.print(places, &seen).await?;
-            Ok(if follow { Wish::More } else { Wish::Enough })
+            if follow {
+                return Ok(Wish::More);
+            }
+            if seen.is_empty() {
+                let _ = writeln!(io::stderr(), "nothing like that was objected to so far");
+            }
+            Ok(Wish::Enough)
         };
         archive.follow(&mut ending, take).await?.into_result()
     })?;
@@ -54,6 +65,9 @@ impl Printer {
             Some(limit) => seen.len().saturating_sub(limit),
             None => 0,
         };
+        if older > 0 {
+            let _ = writeln!(io::stderr(), "{older} older ones left out by --limit");
+        }
         for sighting in seen.iter().skip(older) {
             let Some(place) = places.get(sighting.place) else {
                 continue;

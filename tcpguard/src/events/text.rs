@@ -66,3 +66,29 @@ const fn way(hook: Hook) -> &'static str {
         Hook::Egress => "out",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::specimen, *};
+
+    #[test]
+    fn a_line_stands_below_its_head() {
+        let (place, sighting) = specimen::sighting(120);
+        assert_eq!(
+            head() + &line(&place, &sighting),
+            "time                      iface    way  source > destination                      \
+             flags        seq        ack   len  state        verdict\n\
+             2025-11-22T12:03:04.250Z  eth0     in   192.0.2.1:40000 > 192.0.2.2:80            \
+             -           1000          0     0  -            drop flags-null, after 120 alike"
+        );
+    }
+
+    #[test]
+    fn what_has_no_whole_header_has_no_numbers() {
+        let (place, mut sighting) = specimen::sighting(0);
+        sighting.segment = None;
+        let told = line(&place, &sighting);
+        assert!(told.contains("eth0     in   -   "), "{told}");
+        assert!(told.ends_with("  drop flags-null"), "{told}");
+    }
+}

@@ -43,6 +43,16 @@ pub(crate) struct Place {
     is_chosen: bool,
 }
 
+impl Place {
+    pub(crate) const fn new(name: String, link: Link, is_chosen: bool) -> Self {
+        Self {
+            name,
+            link,
+            is_chosen,
+        }
+    }
+}
+
 /// A frame that was objected to, and where.
 #[derive(Clone, Debug)]
 pub(crate) struct Sighting {
@@ -127,11 +137,8 @@ impl Archive {
                 Some(interface) => interface.name.clone(),
                 None => format!("#{}", slot.index),
             };
-            self.places.push(Place {
-                is_chosen: interfaces.is_empty() || interfaces.contains(&name),
-                name,
-                link: slot.link(),
-            });
+            let is_chosen = interfaces.is_empty() || interfaces.contains(&name);
+            self.places.push(Place::new(name, slot.link(), is_chosen));
         }
         Ok(())
     }

@@ -215,6 +215,8 @@ mod tests {
         style::{Color, Modifier},
     };
 
+    use tcpguard_common::reason::Reason;
+
     use super::{super::specimen, *};
     use crate::sample::Sample;
 
@@ -337,6 +339,23 @@ mod tests {
         assert!(
             plain.content.iter().all(|cell| cell.fg == Color::Reset),
             "NO_COLOR"
+        );
+    }
+
+    #[test]
+    fn the_last_row_tells_of_alarms() {
+        let mut sample = specimen::sample();
+        sample.alarms = [(Reason::FlagsNull, 4_160), (Reason::FlagsXmas, 30)]
+            .map(|(reason, rate)| alarm::specimen(reason, rate))
+            .to_vec();
+        let reading = Reading::first(sample);
+        let last = " q quit  ALARM flags-null 4 160/s, and 1 more: looks like a NULL flood";
+        let drawn = text(&reading, 120, 24);
+        assert!(drawn.lines().last().unwrap().starts_with(last), "{drawn}");
+        let drawn = text(&reading, 40, 24);
+        assert!(
+            drawn.ends_with("\n q quit  ALARM flags-null 4 160/s, and…"),
+            "{drawn}"
         );
     }
 
