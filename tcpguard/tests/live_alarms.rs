@@ -45,9 +45,9 @@ fn flood(network: &Network) {
 }
 
 /// A scan of a few thousand ports, which takes some seconds at its rate.
-fn xmas_scan(network: &Network) {
+fn scan(network: &Network, kind: &str) {
     let mut nmap = network.attacker.command("nmap");
-    nmap.args(["-sX", "-Pn", "-n", "--disable-arp-ping", "-p", "1-2000"]);
+    nmap.args([kind, "-Pn", "-n", "--disable-arp-ping", "-p", "1-2000"]);
     nmap.args([
         "--max-retries",
         "0",
@@ -70,7 +70,7 @@ fn a_scan_and_a_flood_are_told_apart_and_an_alarm_says_when_it_is_over() {
     let network = Network::new().unwrap();
     let attacker = Path::Ipv4.address(Host::Attacker);
     let guard = Process::guard(&network.server, &[UPLINK], &["--plain", "--interval", "1h"]);
-    xmas_scan(&network);
+    scan(&network, "-sX");
     let told = guard.wait_for("alarm: ");
     assert!(told.starts_with("alarm: flags-xmas "), "{told}");
     assert!(
@@ -97,6 +97,26 @@ fn a_scan_and_a_flood_are_told_apart_and_an_alarm_says_when_it_is_over() {
         "{ended:?}"
     );
     assert!(!ended.stdout.contains("alarm"), "{ended:?}");
+}
+
+#[test]
+fn a_scan_of_legal_segments_is_known_by_what_becomes_of_it() {
+    let network = Network::new().unwrap();
+    let guard = Process::guard(&network.server, &[UPLINK], &["--plain"]);
+    scan(&network, "-sS");
+    let told = guard.wait_for("alarm: half-open ");
+    assert!(
+        told.ends_with(" for 2s: looks like a SYN scan (nmap -sS)"),
+        "{told}"
+    );
+    scan(&network, "-sA");
+    let told = guard.wait_for("alarm: no-connection ");
+    assert!(
+        told.ends_with(": looks like an ACK scan (nmap -sA)"),
+        "{told}"
+    );
+    guard.signal(Signal::SIGTERM);
+    assert!(guard.end().status.success());
 }
 
 #[test]

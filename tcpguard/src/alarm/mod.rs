@@ -91,17 +91,17 @@ impl Alarms {
     /// Goes on to a later sample, and to what was seen of single segments since the one before; returns
     /// what is to be said of it.
     fn read(&mut self, sample: Sample, seen: &[(Reason, Ends)]) -> Vec<Notice> {
-        let Some(last) = self.last.replace(sample) else {
-            return Vec::new();
-        };
-        let Self { gauges, last: now } = self;
-        let now = now.as_ref().unwrap_or(&last);
-        let elapsed = now.uptime.saturating_sub(last.uptime);
-        let notice = |gauge: &mut Gauge| {
-            let subject = gauge.subject();
-            gauge.read(subject.step(&last, now, elapsed), &subject.ends(seen))
-        };
-        gauges.iter_mut().filter_map(notice).collect()
+        let mut notices = Vec::new();
+        if let Some(last) = &self.last {
+            let elapsed = sample.uptime.saturating_sub(last.uptime);
+            for gauge in &mut self.gauges {
+                let subject = gauge.subject();
+                let step = subject.step(last, &sample, elapsed);
+                notices.extend(gauge.read(step, &subject.ends(seen)));
+            }
+        }
+        self.last = Some(sample);
+        notices
     }
 
     /// Those that are not over, the fastest first.
