@@ -15,6 +15,7 @@ pub mod evidence;
 mod exchange;
 pub mod explain;
 pub mod flows;
+mod foreign;
 mod found;
 pub mod guard;
 mod log;

@@ -20,6 +20,13 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 /// Stands for every interface that a default route leads to. The kernel lets no interface have this name.
 const DEFAULT_ROUTE: &str = "default";
 
+/// `XDP_FLAGS_UPDATE_IF_NOEXIST`
+const IF_NONE: u32 = 1;
+/// `XDP_FLAGS_SKB_MODE`
+const GENERIC: u32 = 1 << 1;
+/// `XDP_FLAGS_DRV_MODE`
+const NATIVE: u32 = 1 << 2;
+
 /// An interface of this network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Interface {
@@ -127,13 +134,27 @@ fn list(
 /// again, and if not, `XDP_FLAGS_UPDATE_IF_NOEXIST` spares others and ours is taken off again.
 #[must_use]
 pub(crate) fn why_native_is_refused(index: u32, program: i32) -> Option<String> {
-    const NATIVE_IF_NONE: u32 = 1 << 2 | 1;
     let socket = connect().ok()?;
-    let refusal = set_xdp(&socket, index, program, NATIVE_IF_NONE).ok()?;
+    let refusal = set_xdp(&socket, index, program, NATIVE | IF_NONE).ok()?;
     if refusal.is_none() {
-        let _ = set_xdp(&socket, index, -1, NATIVE_IF_NONE & !1);
+        let _ = set_xdp(&socket, index, -1, NATIVE);
     }
     sentence(&refusal?)
+}
+
+/// Takes off what was attached by netlink.
+pub(crate) fn take_off_xdp(interface: &Interface) -> Result<()> {
+    // One of them has to be said, as a driver that knows native XDP is taken to have it.
+    let mode = if interface.is_generic {
+        GENERIC
+    } else {
+        NATIVE
+    };
+    let socket = connect().context("failed to open a netlink socket")?;
+    match set_xdp(&socket, interface.index, -1, mode)? {
+        None => Ok(()),
+        Some(refusal) => Err(refusal.to_io().into()),
+    }
 }
 
 fn connect() -> io::Result<Socket> {

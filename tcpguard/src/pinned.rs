@@ -12,7 +12,7 @@ use tcpguard_common::abi::{EGRESS_PROGRAM, Hook};
 use crate::{
     announcement,
     cli::{AttachArgs, DetachArgs},
-    config,
+    config, foreign,
     found::{self, Found},
     guard::{AttachError, Guard, Options},
     netlink::{self, Interface},
@@ -66,6 +66,9 @@ pub fn detach(args: &DetachArgs) -> Result<ExitCode> {
     preflight::check()?;
     let pins = Pins::open()?;
     let interfaces = netlink::interfaces()?;
+    if args.foreign {
+        return detach_foreign(&interfaces, &args.interfaces);
+    }
     let chosen = if args.all {
         pins.everywhere()?
     } else {
@@ -94,6 +97,28 @@ pub fn detach(args: &DetachArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Takes off what this program has not attached.
+fn detach_foreign(interfaces: &[Interface], names: &[String]) -> Result<ExitCode> {
+    preflight::check_reader()?;
+    for name in names {
+        let interface = known(interfaces, name)?;
+        let taken = foreign::take_off(interface)?;
+        ensure!(!taken.is_empty(), "nothing is attached to {name}");
+        for foreign in taken {
+            writeln!(io::stdout(), "detached {name}: {foreign}")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn known<'a>(interfaces: &'a [Interface], name: &str) -> Result<&'a Interface, AttachError> {
+    let interface = interfaces.iter().find(|it| it.name == name);
+    interface.ok_or_else(|| AttachError::UnknownInterface {
+        name: name.to_owned(),
+        known: interfaces.iter().map(|it| it.name.clone()).collect(),
+    })
+}
+
 /// The pins of the named interfaces; of all if none is named.
 fn chosen(pins: Vec<Pin>, interfaces: &[Interface], names: &[String]) -> Result<Vec<Pin>> {
     if names.is_empty() {
@@ -101,11 +126,7 @@ fn chosen(pins: Vec<Pin>, interfaces: &[Interface], names: &[String]) -> Result<
     }
     let mut wanted = Vec::new();
     for name in names {
-        let Some(interface) = interfaces.iter().find(|it| it.name == *name) else {
-            let known = interfaces.iter().map(|it| it.name.clone()).collect();
-            let name = name.clone();
-            return Err(AttachError::UnknownInterface { name, known }.into());
-        };
+        let interface = known(interfaces, name)?;
         let is_pinned = pins.iter().any(|pin| pin.index == interface.index);
         ensure!(is_pinned, "{}", unattached(interface));
         wanted.push(interface.index);
@@ -122,7 +143,8 @@ fn unattached(interface: &Interface) -> String {
         Some(id) => format!(
             "{name} has the XDP program with id {id}, which `tcpguard attach` has not attached: a \
              guard of `tcpguard run` ends with its process (bpftool link show tells which), and \
-             another program is taken off by its own tool"
+             another program is taken off by its own tool, or by `tcpguard detach --foreign --iface \
+             {name}`"
         ),
     }
 }

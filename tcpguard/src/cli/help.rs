@@ -35,7 +35,8 @@ Connections go on, unguarded. A guard that `tcpguard run` has attached ends with
 Examples:
   tcpguard detach                            every interface of this network namespace
   tcpguard detach --iface eth0
-  tcpguard detach --all                      in other network namespaces as well";
+  tcpguard detach --all                      in other network namespaces as well
+  tcpguard detach --foreign --iface eth0     an XDP program that another tool has left there";
 
 pub(super) const RELOAD_HELP: &str = "\
 Counters and connections stay: each hook changes from one policy to the other between two frames. If

@@ -94,6 +94,9 @@ pub struct DetachArgs {
     /// In every network namespace, those that are gone included
     #[arg(long)]
     pub all: bool,
+    /// Take other XDP programs off the named interfaces, whoever has attached them
+    #[arg(long, requires = "interfaces", conflicts_with = "all")]
+    pub foreign: bool,
 }
 
 /// Which file is checked.

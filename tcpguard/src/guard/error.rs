@@ -39,7 +39,8 @@ pub enum AttachError {
     /// Another XDP program is there; it is never replaced.
     #[error(
         "{interface} already has the XDP program {program} (id {id}): tcpguard replaces nothing; \
-         take that one off first (bpftool net show dev {interface}), or guard another interface"
+         take that one off first by its own tool or by `tcpguard detach --foreign --iface {interface}`, \
+         or guard another interface (bpftool net show dev {interface} tells more)"
     )]
     Occupied {
         /// The interface.
