@@ -28,6 +28,7 @@ pub mod pinned;
 mod pins;
 pub mod prefix;
 mod preflight;
+mod privileges;
 mod programs;
 mod reader;
 pub mod reload;

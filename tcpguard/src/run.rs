@@ -21,7 +21,9 @@ use crate::{
     log,
     metrics::Server,
     object::Log,
-    pinned, preflight, runtime,
+    pinned, preflight,
+    privileges::{self, Role},
+    runtime,
     sample::Sample,
     stats::Followed,
     watch,
@@ -61,7 +63,11 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
             log::follow(guard.ebpf())?;
         }
         let suspects = guard.suspects()?;
-        shown.watch(metrics, suspects, || guard.sample()).await
+        let role = Role::Guards {
+            filter: guard.has_filter(),
+        };
+        let sample = || guard.sample();
+        shown.watch(role, metrics, suspects, sample).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -100,12 +106,15 @@ impl Shown {
             "watching the guard on {names} that `tcpguard attach` has attached; it stays"
         );
         let suspects = followed.suspects()?;
-        self.watch(metrics, suspects, || followed.sample()).await
+        let sample = || followed.sample();
+        self.watch(Role::Watches, metrics, suspects, sample).await
     }
 
-    /// Shows readings, says alarms, and hands metrics out meanwhile.
+    /// Shows readings, says alarms, and hands metrics out meanwhile, with no more privileges than that
+    /// takes.
     async fn watch(
         self,
+        role: Role,
         metrics: Option<Server>,
         suspects: Suspects,
         sample: impl FnMut() -> Result<Sample>,
@@ -123,11 +132,20 @@ impl Shown {
             })
         };
         tokio::select! {
+            // The display comes first: it opens the terminal, which may be somebody else's.
+            biased;
             watched = watch::watch(self.output, self.interval, self.limit, displayed) => watched,
+            confined = confined(role) => match confined? {},
             never = herald.follow(sample) => match never {},
             never = served(metrics, sample) => match never {},
         }
     }
+}
+
+/// Gives privileges up at once; ends only if that fails.
+async fn confined(role: Role) -> Result<Infallible> {
+    privileges::drop_all_but(role)?;
+    future::pending().await
 }
 
 /// Hands metrics out, where that is asked for.

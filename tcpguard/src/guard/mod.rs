@@ -170,6 +170,12 @@ impl Guard {
         &self.attached
     }
 
+    /// Whether it sees what leaves by a filter, which no link holds.
+    pub(crate) fn has_filter(&self) -> bool {
+        let mut attached = self.attached.iter();
+        attached.any(|attached| attached.egress == Egress::Clsact)
+    }
+
     /// How connections are tracked.
     #[must_use]
     pub const fn plan(&self) -> &Plan {

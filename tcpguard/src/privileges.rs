@@ -1,0 +1,95 @@
+//! What a process that guards or watches may still do once it has begun.
+//!
+//! Programs are loaded, links and maps are open, and the metrics' listener is bound by then. What is left
+//! is to read and to close, so whoever takes the process over gets little with it: no capability but those
+//! that are named here, none to be had again by whatever it executes.
+
+use anyhow::{Context as _, Result};
+use aya::util::KernelVersion;
+use rustix::{
+    io::Errno,
+    thread::{
+        CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
+        remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
+    },
+};
+
+/// What the process goes on to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It holds a guard of its own, by links, and is to take a filter off that no link holds: before
+    /// Linux 6.6, which has no tcx.
+    Guards { filter: bool },
+    /// It reads a guard that is attached by others, and looks for its programs anew when they have been
+    /// exchanged.
+    Watches,
+}
+
+impl Role {
+    /// The capabilities that it needs for that on a kernel.
+    fn needs(self, kernel: KernelVersion) -> CapabilitySet {
+        match self {
+            // `BPF_PROG_GET_FD_BY_ID` and `BPF_MAP_GET_FD_BY_ID` ask for no less.
+            Self::Watches => CapabilitySet::SYS_ADMIN,
+            Self::Guards { filter } => {
+                let mut needs = CapabilitySet::empty();
+                needs.set(CapabilitySet::NET_ADMIN, filter);
+                // Until then not even an open map was read without it where unprivileged BPF is switched
+                // off (Linux commit c8644cd0efe7).
+                needs.set(CapabilitySet::BPF, kernel < KernelVersion::new(6, 0, 0));
+                needs
+            }
+        }
+    }
+}
+
+/// Gives up what this thread, which must be the only one, does not need for that.
+pub(crate) fn drop_all_but(role: Role) -> Result<()> {
+    let kernel = KernelVersion::current().context("failed to find out the kernel's version")?;
+    let dropped = confine(role.needs(kernel));
+    dropped.context("failed to give up what this process need not be able to do")
+}
+
+fn confine(needs: CapabilitySet) -> rustix::io::Result<()> {
+    set_no_new_privs(true)?;
+    clear_ambient_capability_set()?;
+    for (_, capability) in CapabilitySet::all().iter_names() {
+        match remove_capability_from_bounding_set(capability) {
+            // The kernel knows fewer; or this process may not, and then can execute nothing that gains
+            // any either.
+            Ok(()) | Err(Errno::INVAL | Errno::PERM) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // Not all that is wanted may be there: who has CAP_BPF and the others needs no CAP_SYS_ADMIN.
+    let kept = needs & capabilities(None)?.permitted;
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: kept,
+            permitted: kept,
+            inheritable: CapabilitySet::empty(),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_guards_needs_nothing_where_the_kernel_holds_everything_by_links() {
+        let new = KernelVersion::new(6, 18, 0);
+        let guards = |filter| Role::Guards { filter };
+        assert_eq!(guards(false).needs(new), CapabilitySet::empty());
+        assert_eq!(
+            guards(true).needs(KernelVersion::new(6, 1, 0)),
+            CapabilitySet::NET_ADMIN
+        );
+        assert_eq!(
+            guards(true).needs(KernelVersion::new(5, 18, 0)),
+            CapabilitySet::NET_ADMIN | CapabilitySet::BPF
+        );
+        assert_eq!(Role::Watches.needs(new), CapabilitySet::SYS_ADMIN);
+    }
+}
