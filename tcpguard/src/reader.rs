@@ -88,6 +88,11 @@ impl Reader {
         })
     }
 
+    /// Its tables, mapped for as long as they are looked at.
+    pub(crate) fn flows(&self) -> Result<Flows> {
+        mapped(self.flows.each_ref())
+    }
+
     fn runs(&self) -> Vec<(Hook, Runs)> {
         let programs = self.guarded.programs.iter();
         programs

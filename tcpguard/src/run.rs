@@ -16,6 +16,7 @@ use crate::{
     announcement,
     cli::{OutputArgs, RunArgs},
     config::{self, Output},
+    flows::Flows,
     found::Found,
     guard::{Guard, Options},
     log,
@@ -66,8 +67,7 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
         let role = Role::Guards {
             filter: guard.has_filter(),
         };
-        let sample = || guard.sample();
-        shown.watch(role, metrics, suspects, sample).await
+        shown.watch(role, metrics, suspects, guard).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -87,6 +87,32 @@ fn watched(args: &RunArgs, verbose: bool, names: &[String]) -> Result<Option<Fou
     Ok(found)
 }
 
+/// A guard that can be read.
+trait Source {
+    fn sample(&mut self) -> Result<Sample>;
+    fn flows(&self) -> Result<Flows>;
+}
+
+impl Source for Guard {
+    fn sample(&mut self) -> Result<Sample> {
+        self.sample()
+    }
+
+    fn flows(&self) -> Result<Flows> {
+        self.flows()
+    }
+}
+
+impl Source for Followed {
+    fn sample(&mut self) -> Result<Sample> {
+        self.sample()
+    }
+
+    fn flows(&self) -> Result<Flows> {
+        self.flows()
+    }
+}
+
 /// How a guard is watched.
 struct Shown {
     output: OutputArgs,
@@ -100,14 +126,13 @@ impl Shown {
     /// Shows readings of a guard that another process has attached.
     async fn follow(self, metrics: Option<Server>, found: Found) -> Result<()> {
         let names = found.names().join(", ");
-        let mut followed = Followed::new(found)?;
+        let followed = Followed::new(found)?;
         let _ = writeln!(
             io::stderr(),
             "watching the guard on {names} that `tcpguard attach` has attached; it stays"
         );
         let suspects = followed.suspects()?;
-        let sample = || followed.sample();
-        self.watch(Role::Watches, metrics, suspects, sample).await
+        self.watch(Role::Watches, metrics, suspects, followed).await
     }
 
     /// Shows readings, says alarms, and hands metrics out meanwhile, with no more privileges than that
@@ -117,11 +142,12 @@ impl Shown {
         role: Role,
         metrics: Option<Server>,
         suspects: Suspects,
-        sample: impl FnMut() -> Result<Sample>,
+        source: impl Source,
     ) -> Result<()> {
         // Whose reader is slow, or wants to know rarely, must not make metrics old.
-        let shared = RefCell::new(sample);
-        let sample = || (*shared.borrow_mut())();
+        let shared = RefCell::new(source);
+        let sample = || shared.borrow_mut().sample();
+        let flows = || shared.borrow().flows();
         let is_heard = !watch::takes_screen(self.output);
         let herald = Herald::new(&self.thresholds, suspects, is_heard)?;
         let alarms = herald.current();
@@ -134,7 +160,7 @@ impl Shown {
         tokio::select! {
             // The display comes first: it opens the terminal, which may be somebody else's.
             biased;
-            watched = watch::watch(self.output, self.interval, self.limit, displayed) => watched,
+            watched = watch::watch(self.output, self.interval, self.limit, displayed, flows) => watched,
             confined = confined(role) => match confined? {},
             never = herald.follow(sample) => match never {},
             never = served(metrics, sample) => match never {},

@@ -1,6 +1,7 @@
 //! `tcpguard stats`: what a guard has counted, read from another process.
 
 use std::{
+    cell::RefCell,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -10,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     alarm::Suspects,
     cli::{MetricsArgs, OutputArgs, StatsArgs},
+    flows::Flows,
     found::{self, Found},
     metrics,
     netlink::{self, Interface},
@@ -30,9 +32,10 @@ pub fn stats(args: &StatsArgs) -> Result<ExitCode> {
             plain: !args.json,
             tui: false,
         };
-        let mut followed = Followed::new(single(guards)?)?;
-        let sample = || followed.sample();
-        runtime::block_on(watch::watch(output, interval, args.duration, sample))?;
+        let followed = RefCell::new(Followed::new(single(guards)?)?);
+        let sample = || followed.borrow_mut().sample();
+        let flows = || followed.borrow().flows();
+        runtime::block_on(watch::watch(output, interval, args.duration, sample, flows))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut texts = Vec::new();
@@ -96,6 +99,11 @@ impl Followed {
             *self = self.successor()?;
         }
         self.reader.sample()
+    }
+
+    /// Its tables.
+    pub(crate) fn flows(&self) -> Result<Flows> {
+        self.reader.flows()
     }
 
     /// The guard with other programs, as after a reload, and so perhaps another policy.

@@ -356,7 +356,7 @@ fn situation(text: &str) -> Result<Situation, String> {
         .map_err(|error| format!("{error}, or none"))
 }
 
-fn state(text: &str) -> Result<State, String> {
+pub(crate) fn state(text: &str) -> Result<State, String> {
     let is_it = |state: &State| state.as_str().eq_ignore_ascii_case(text);
     State::ALL.into_iter().find(is_it).ok_or_else(|| {
         let names = State::ALL.map(State::as_str).join(", ");

@@ -1,8 +1,10 @@
 //! Which connections are asked for.
 
+use std::str::FromStr;
+
 use tcpguard_common::conn::state::State;
 
-use crate::{flows::Connection, prefix::Prefix};
+use crate::{cli, flows::Connection, prefix::Prefix};
 
 /// What a connection must be to be listed; what is not given does not matter.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +33,27 @@ impl Filter {
     }
 }
 
+impl FromStr for Filter {
+    type Err = String;
+
+    /// Reads words: states, a port, and an address or a prefix, in any order.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut filter = Self::default();
+        for word in text.split_whitespace() {
+            if let Ok(state) = cli::state(word) {
+                filter.states.push(state);
+            } else if let Ok(port) = word.parse() {
+                filter.port = Some(port);
+            } else if let Ok(prefix) = word.parse() {
+                filter.within = Some(prefix);
+            } else {
+                return Err(format!("\"{word}\" is no state, port, address or prefix"));
+            }
+        }
+        Ok(filter)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::listing::specimen::established, *};
@@ -52,6 +75,19 @@ mod tests {
             (filter(&[State::Closed], None, Some(80)), false),
         ] {
             assert_eq!(filter.takes(&connection), expected, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_read_in_any_order_and_nonsense_is_named() {
+        let filter: Filter = " 443 established 10.0.0.0/8 close-wait".parse().unwrap();
+        assert_eq!(filter.states, [State::Established, State::CloseWait]);
+        assert_eq!(filter.port, Some(443));
+        assert_eq!(filter.within, "10.0.0.0/8".parse().ok());
+        assert!("".parse::<Filter>().unwrap().states.is_empty());
+        for nonsense in ["70000", "open", "10.0.0.0/33"] {
+            let told = nonsense.parse::<Filter>().unwrap_err();
+            assert!(told.contains(nonsense), "{told}");
         }
     }
 }

@@ -72,7 +72,7 @@ impl<'a> Listing<'a> {
 }
 
 /// Who closed it, by name.
-pub(super) fn closed_by(connection: &Connection) -> &'static str {
+pub(crate) fn closed_by(connection: &Connection) -> &'static str {
     connection.closed_by().map_or("-", Direction::as_str)
 }
 
@@ -95,7 +95,7 @@ pub(super) fn ack(connection: &Connection, direction: Direction) -> Option<u32> 
 }
 
 /// What is special about it, in words.
-pub(super) fn remarks(connection: &Connection) -> Vec<&'static str> {
+pub(crate) fn remarks(connection: &Connection) -> Vec<&'static str> {
     let (one, two) = (connection.original.marks, connection.reply.marks);
     let either = one.with(two);
     let adopted = !either.contains(Marks::SYN);
@@ -119,7 +119,7 @@ pub(super) fn seconds(ticks: u32) -> f64 {
 }
 
 #[cfg(test)]
-pub(super) mod specimen {
+pub(crate) mod specimen {
     use tcpguard_common::conn::{half::Half, state::State};
 
     use super::*;
@@ -152,7 +152,7 @@ pub(super) mod specimen {
     }
 
     /// One of each kind: established, half open, adopted, closed.
-    pub(in super::super) fn connections() -> Vec<Connection> {
+    pub(crate) fn connections() -> Vec<Connection> {
         let half_open = Connection {
             state: State::SynSent,
             age: 1,

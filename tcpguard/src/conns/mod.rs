@@ -22,6 +22,12 @@ use anyhow::{Context as _, Result};
 
 pub use self::filter::Filter;
 use self::listing::Listing;
+#[cfg(test)]
+pub(crate) use self::listing::specimen;
+pub(crate) use self::{
+    listing::{closed_by, remarks},
+    text::time,
+};
 use crate::{cli::ConnsArgs, flows::Flows, found, preflight};
 
 /// Prints the connections of every guard in this network namespace.

@@ -119,7 +119,7 @@ fn cells(Row { connection, guard }: &Row<'_>, several: bool) -> [String; COLUMNS
 }
 
 /// To the quarter below a minute, to the second or the minute above.
-fn time(ticks: u32) -> String {
+pub(crate) fn time(ticks: u32) -> String {
     let (seconds, quarters) = (ticks / SECOND, ticks % SECOND);
     if seconds < 60 {
         format!("{seconds}.{:02}s", quarters * 25)

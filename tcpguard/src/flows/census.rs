@@ -130,17 +130,18 @@ impl Census {
 }
 
 /// When it is time for the next walk; `None` for at once.
-#[derive(Debug)]
-struct Due(Option<Instant>);
+#[derive(Debug, Default)]
+pub(crate) struct Due(Option<Instant>);
 
 impl Due {
-    fn is_at(&self, now: Instant) -> bool {
+    /// Whether it is.
+    pub(crate) fn is_at(&self, now: Instant) -> bool {
         self.0.is_none_or(|due| now >= due)
     }
 
     /// Sets the next one after a walk that took so much of a CPU. Not by the clock on the wall, which a
     /// loaded machine stretches: a small table would be counted seldom while others work.
-    fn after(&mut self, start: Instant, took: Duration) {
+    pub(crate) fn after(&mut self, start: Instant, took: Duration) {
         self.0 = start.checked_add(took.saturating_mul(REST + 1));
     }
 }

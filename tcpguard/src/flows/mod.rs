@@ -19,6 +19,7 @@ use tcpguard_common::{
     table::Set,
 };
 
+pub(crate) use self::census::Due;
 pub use self::{
     census::{Census, Tables},
     connection::{Connection, Ends},
@@ -44,15 +45,24 @@ impl Flows {
     /// Every live connection, in no order.
     #[must_use]
     pub fn connections(&self) -> Vec<Connection> {
-        let now = clock::now();
         let mut connections = Vec::new();
+        self.for_each(|connection| connections.push(connection));
+        connections
+    }
+
+    /// Hands over every live connection, in no order.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(Connection)) {
+        let now = clock::now();
         for_each(&self.v4, |entry| {
-            connections.extend(live(&entry.key, &entry.conn, now));
+            live(&entry.key, &entry.conn, now)
+                .into_iter()
+                .for_each(&mut visit);
         });
         for_each(&self.v6, |entry| {
-            connections.extend(live(&entry.key, &entry.conn, now));
+            live(&entry.key, &entry.conn, now)
+                .into_iter()
+                .for_each(&mut visit);
         });
-        connections
     }
 }
 

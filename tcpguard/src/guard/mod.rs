@@ -27,7 +27,7 @@ use crate::{
     cli::{GuardArgs, Mode},
     config::File,
     enforce,
-    flows::Census,
+    flows::{Census, Flows},
     netlink,
     object::Log,
     pins::{Pin, Pins},
@@ -168,6 +168,11 @@ impl Guard {
     #[must_use]
     pub fn attached(&self) -> &[Attached] {
         &self.attached
+    }
+
+    /// Its tables.
+    pub(crate) fn flows(&self) -> Result<Flows> {
+        self.reader.flows()
     }
 
     /// Whether it sees what leaves by a filter, which no link holds.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Display, Reading, json, keys::Input, output::Output, plain, summary};
+use super::{Display, Input, Reading, json, output::Output, plain, summary};
 
 /// What a line is.
 #[derive(Clone, Copy, Debug)]

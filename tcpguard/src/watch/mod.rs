@@ -15,7 +15,12 @@ mod keys;
 pub(crate) mod output;
 mod screen;
 
+mod app;
+mod connections;
+mod help;
+mod history;
 mod lines;
+mod overview;
 mod table;
 
 mod json;
@@ -43,12 +48,11 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use self::{
     ending::{End, Ending},
-    keys::Input,
     lines::{Lines, Style},
     reading::Reading,
     table::LiveTable,
 };
-use crate::{cli::OutputArgs, sample::Sample};
+use crate::{cli::OutputArgs, flows::Flows, sample::Sample};
 
 // Tests compare whole screens, which a release must not change.
 const VERSION: &str = if cfg!(test) {
@@ -60,7 +64,7 @@ const VERSION: &str = if cfg!(test) {
 /// How long the last words may take where nobody reads.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Shows a sample each `interval` until a signal or a key ends it or `limit` has passed.
+/// Shows a sample each `interval`, and single connections of `flows` to who asks for them, until a signal or a key ends it or `limit` has passed.
 ///
 /// One last sample is shown at the end, so a run that is shorter than an interval reports as well.
 /// Fails with the [`std::io::Error`] of a broken pipe when the reader leaves.
@@ -69,6 +73,7 @@ pub async fn watch(
     interval: Duration,
     limit: Option<Duration>,
     mut sample: impl FnMut() -> Result<Sample>,
+    flows: impl FnMut() -> Result<Flows>,
 ) -> Result<()> {
     let ending = Ending::new(limit)?;
     let form = Form::choose(output)?;
@@ -85,7 +90,10 @@ pub async fn watch(
                 .show_in(Lines::new(Style::Plain { interval })?, first)
                 .await
         }
-        Form::Table => watched.show_in(LiveTable::new(interval)?, first).await,
+        Form::Table => {
+            let table = LiveTable::new(interval, flows)?;
+            watched.show_in(table, first).await
+        }
     }
 }
 
@@ -118,6 +126,15 @@ impl Form {
             _ => Self::Plain,
         })
     }
+}
+
+/// What the user asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    /// To end the watch.
+    Quit,
+    /// To draw again: something else is to be seen, or the terminal has another size now.
+    Redraw,
 }
 
 /// Something that readings are shown on. Whatever waits can be cancelled and taken up again.

@@ -140,6 +140,15 @@ pub(super) enum Rate {
 }
 
 impl Rate {
+    /// So many; some are one at least.
+    pub(super) const fn per_second(self) -> u64 {
+        match self {
+            Self::Zero => 0,
+            Self::Trickle => 1,
+            Self::Whole(rate) => rate,
+        }
+    }
+
     fn new(count: u64, elapsed: Duration) -> Self {
         let nanos = elapsed.as_nanos();
         if count == 0 || nanos == 0 {

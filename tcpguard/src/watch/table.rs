@@ -5,27 +5,34 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::{
-    Display, Reading,
-    keys::{Input, Keys},
+    Display, Input, Reading,
+    app::{App, Page, Pressed},
+    keys::{Key, Keys},
     output::Output,
     screen::{self, Screen},
     summary,
     tone::Palette,
     view::{self, Shown},
 };
+use crate::flows::Flows;
 
 /// The live table on a terminal, and the summary that stays behind in its scrollback.
-pub(super) struct LiveTable {
+pub(super) struct LiveTable<F> {
     /// `None` once the terminal is given back.
     screen: Option<Screen>,
     keys: Keys,
     interval: Duration,
     palette: Palette,
     output: Output,
+    app: App,
+    /// Opens the flow tables, for the page of connections.
+    flows: F,
+    /// Up to when the guard has been read.
+    read_until: Option<Duration>,
 }
 
-impl LiveTable {
-    pub(super) fn new(interval: Duration) -> Result<Self> {
+impl<F: FnMut() -> Result<Flows>> LiveTable<F> {
+    pub(super) fn new(interval: Duration, flows: F) -> Result<Self> {
         let palette = if screen::is_colored() {
             Palette::Colored
         } else {
@@ -41,17 +48,39 @@ impl LiveTable {
             interval,
             palette,
             output,
+            app: App::default(),
+            flows,
+            read_until: None,
         })
+    }
+
+    /// Takes what is new into what is shown beside the reading.
+    fn go_on(&mut self, reading: &Reading) {
+        let until = Some(reading.sample.uptime);
+        // A key that is pressed brings nothing new.
+        if self.read_until != until {
+            self.app.history.push(reading);
+            self.read_until = until;
+        }
+        // If they cannot be opened the guard has gone, which the next sample says.
+        if self.app.page == Page::Connections
+            && self.app.list.is_due()
+            && let Ok(flows) = (self.flows)()
+        {
+            self.app.list.walk(&flows);
+        }
     }
 }
 
-impl Display for LiveTable {
+impl<F: FnMut() -> Result<Flows>> Display for LiveTable<F> {
     fn begin(&mut self, reading: &Reading) -> Result<()> {
         self.show(reading)
     }
 
     fn show(&mut self, reading: &Reading) -> Result<()> {
+        self.go_on(reading);
         let shown = Shown {
+            app: &self.app,
             reading,
             interval: self.interval,
             palette: self.palette,
@@ -80,10 +109,14 @@ impl Display for LiveTable {
     }
 
     async fn input(&mut self) -> Result<Input> {
-        let input = self.keys.input().await?;
-        if let (Input::Redraw, Some(screen)) = (input, &mut self.screen) {
-            screen.forget()?;
+        for key in self.keys.typed().await? {
+            if let (Key::Repaint, Some(screen)) = (key, &mut self.screen) {
+                screen.forget()?;
+            }
+            if self.app.press(key) == Pressed::Quit {
+                return Ok(Input::Quit);
+            }
         }
-        Ok(input)
+        Ok(Input::Redraw)
     }
 }

@@ -1,9 +1,7 @@
-//! The live table, drawn from a reading and nothing else.
+//! The live table, drawn from a reading, from what was typed and nothing else.
 //!
-//! From top to bottom: what runs and in which mode, interfaces, verdicts (beside them, what passes
-//! unjudged), connections, reasons, keys. A screen that is too low first loses the blank lines, then
-//! the states of connections, then rows of interfaces and reasons, and says how many; one that is
-//! too narrow loses columns.
+//! What runs and in which mode stands in the first row, keys and alarms in the last one, and a page
+//! between them.
 
 use std::time::Duration;
 
@@ -15,9 +13,10 @@ use ratatui::{
 };
 
 use super::{
-    VERSION, census, number,
+    VERSION,
+    app::{App, Page},
+    connections, help, number,
     reading::Reading,
-    tables::{self, Detail},
     tone::{Palette, Tone},
 };
 use crate::alarm;
@@ -27,6 +26,7 @@ pub(super) struct Shown<'a> {
     pub(super) reading: &'a Reading,
     pub(super) interval: Duration,
     pub(super) palette: Palette,
+    pub(super) app: &'a App,
 }
 
 /// Draws it.
@@ -40,7 +40,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown<'_>) {
         ..area
     };
     let (width, height) = (usize::from(inner.width), usize::from(inner.height));
-    let body = Paragraph::new(shown.body(width, height.saturating_sub(1)));
+    let body = Paragraph::new(shown.page(width, height.saturating_sub(1)));
     frame.render_widget(
         body,
         Rect {
@@ -54,62 +54,34 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown<'_>) {
         ..inner
     };
     frame.render_widget(Paragraph::new(shown.footer(width)), last_row);
+    if shown.app.is_helping {
+        help::draw(frame, inner, shown.palette);
+    }
 }
 
-/// From this width on, verdicts and bypasses stand side by side.
-const SIDE_BY_SIDE: usize = 78;
-/// From this height on, blank lines stand between sections.
-const AIRY: usize = 20;
-/// From this height on, one also stands below the header.
-const ROOMY: usize = 28;
-/// Below this height, reasons come before verdicts.
-const LOW: usize = 15;
-/// Lines of reasons, with their title, that come before interfaces get more than one row.
-const REASONS: usize = 6;
+/// The keys of every page.
+const KEYS: [(&str, &str); 4] = [
+    ("q", "quit"),
+    ("1", "overview"),
+    ("2", "connections"),
+    ("?", "help"),
+];
 
 impl Shown<'_> {
-    fn body(&self, width: usize, height: usize) -> Vec<Line<'static>> {
-        let detail = Detail::of_screen(width);
-        let gap = usize::from(height >= AIRY);
-        let top = usize::from(height >= ROOMY);
-        let counts = self.counts(width);
-        let connections = self.connections(width, height);
-        let reasons = self.reasons(width);
-        // Interfaces and reasons share what the rest leaves.
-        let taken = 1 + top + 3 * gap + counts.len() + connections.len();
-        let room = height.saturating_sub(taken);
-        let interfaces = tables::interfaces(self.reading, detail).lines(width, self.palette);
-        let most = room.saturating_sub(reasons.len().min(REASONS)).max(2);
-        let interfaces = self.cut(interfaces, most);
-
-        let mut sections = if height < LOW {
-            vec![interfaces, connections, reasons, counts]
-        } else {
-            let most = room.saturating_sub(interfaces.len());
-            vec![interfaces, counts, connections, self.cut(reasons, most)]
-        };
-        if width < SIDE_BY_SIDE {
-            sections.push(tables::bypasses(self.reading, detail).lines(width, self.palette));
-        }
-        let mut body = vec![self.header(width)];
-        let gaps = std::iter::once(top).chain(std::iter::repeat(gap));
-        for (section, gap) in sections.into_iter().zip(gaps) {
-            let room = height.saturating_sub(body.len() + gap);
-            // The title of a table alone says nothing.
-            if room >= section.len().min(2) {
-                body.extend(vec![Line::default(); gap]);
-                body.extend(section.into_iter().take(room));
+    fn page(&self, width: usize, height: usize) -> Vec<Line<'static>> {
+        let header = self.header(width);
+        match self.app.page {
+            Page::Overview => self.overview(header, width, height),
+            Page::Connections => {
+                let drawn = connections::Drawn {
+                    palette: self.palette,
+                    width,
+                    height: height.saturating_sub(2),
+                };
+                let mut lines = vec![header, Line::default()];
+                lines.extend(drawn.page(&self.app.list));
+                lines
             }
-        }
-        body
-    }
-
-    /// By their state where there is room, else only how many there are.
-    fn connections(&self, width: usize, height: usize) -> Vec<Line<'static>> {
-        if height >= AIRY {
-            census::block(self.reading, width, self.palette)
-        } else {
-            vec![census::title(self.reading, width, self.palette)]
         }
     }
 
@@ -130,64 +102,43 @@ impl Shown<'_> {
         self.justified(left, &[format!("{up}   {every}"), up], width)
     }
 
+    /// The alarm of the moment goes before all keys but the one that ends it.
     fn footer(&self, width: usize) -> Line<'static> {
-        let mut left = vec![self.span("q", Tone::Title), self.span(" quit", Tone::Quiet)];
+        let mut left = self.keys(&KEYS[..1]);
         if let Some(alarms) = alarm::brief(&self.reading.sample.alarms) {
             let room = width.saturating_sub("q quit  ".len());
-            left.push("  ".into());
             left.push(self.span(number::shortened(&alarms, room), Tone::Bad));
+            return Line::from(left);
         }
-        let hints = [
-            "totals since attach, rates over the last interval",
-            "rates: last interval",
-        ];
-        self.justified(left, &hints.map(String::from), width)
-    }
-
-    /// Verdicts, and beside them what passes unjudged where there is room.
-    fn counts(&self, width: usize) -> Vec<Line<'static>> {
-        let detail = Detail::of_screen(width);
-        let verdicts = tables::verdicts(self.reading, detail);
-        if width < SIDE_BY_SIDE {
-            return verdicts.lines(width, self.palette);
-        }
-        // Without a rate beside the count where it is narrow.
-        let (right, gap) = if width < 100 { (27, 4) } else { (40, 6) };
-        let bypasses = tables::bypasses(self.reading, detail).lines(right, self.palette);
-        let verdicts = verdicts.lines(width - right - gap, self.palette);
-        let both = verdicts.into_iter().zip(bypasses);
-        both.map(|(mut line, beside)| {
-            line.push_span(" ".repeat(gap));
-            line.extend(beside.spans);
-            line
-        })
-        .collect()
-    }
-
-    fn reasons(&self, width: usize) -> Vec<Line<'static>> {
-        match tables::reasons(self.reading, Detail::of_screen(width)) {
-            Some(grid) => grid.lines(width, self.palette),
-            None => vec![
-                self.span("Reason", Tone::Title).into(),
-                self.span("nothing objected to so far", Tone::Quiet).into(),
-            ],
-        }
-    }
-
-    /// The lines that have room, and how many have not.
-    fn cut(&self, mut lines: Vec<Line<'static>>, room: usize) -> Vec<Line<'static>> {
-        if lines.len() > room {
-            let kept = room.saturating_sub(1);
-            let hidden = lines.len() - kept;
-            lines.truncate(kept);
-            if kept > 0 {
-                lines.push(
-                    self.span(format!("… and {hidden} more"), Tone::Quiet)
-                        .into(),
-                );
+        let list = &self.app.list;
+        match self.app.page {
+            Page::Overview => left.extend(self.keys(&KEYS[2..])),
+            // All others are letters of a filter then.
+            Page::Connections if list.is_typed_into() => {
+                left = self.keys(connections::footer(list));
+            }
+            Page::Connections => {
+                left.extend(self.keys(connections::footer(list)));
+                left.extend(self.keys(&[KEYS[1], KEYS[3]]));
             }
         }
-        lines
+        let hints = match self.app.page {
+            Page::Overview => &[
+                "totals since attach, rates over the last interval",
+                "rates: last interval",
+            ][..],
+            Page::Connections => &[],
+        };
+        let hints: Vec<_> = hints.iter().copied().map(String::from).collect();
+        self.justified(left, &hints, width)
+    }
+
+    fn keys(&self, keys: &[(&'static str, &'static str)]) -> Vec<Span<'static>> {
+        let spans = keys.iter().flat_map(|(key, does)| {
+            let does = self.span(format!(" {does}  "), Tone::Quiet);
+            [self.span(*key, Tone::Title), does]
+        });
+        spans.collect()
     }
 
     /// `left`, and at the right edge the first of `hints` that has room.
@@ -201,7 +152,7 @@ impl Shown<'_> {
         line
     }
 
-    fn span(&self, text: impl Into<String>, tone: Tone) -> Span<'static> {
+    pub(super) fn span(&self, text: impl Into<String>, tone: Tone) -> Span<'static> {
         Span::styled(text.into(), self.palette.style(tone))
     }
 }
@@ -217,24 +168,49 @@ mod tests {
 
     use tcpguard_common::reason::Reason;
 
-    use super::{super::specimen, *};
+    use super::{
+        super::{connections::specimen::list, history::specimen::history, keys::Key, specimen},
+        *,
+    };
     use crate::sample::Sample;
 
-    fn screen(reading: &Reading, palette: Palette, width: u16, height: u16) -> Buffer {
+    fn drawn(shown: &Shown<'_>, width: u16, height: u16) -> Buffer {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        let interval = Duration::from_secs(1);
-        let shown = Shown {
-            reading,
-            interval,
-            palette,
-        };
-        terminal.draw(|frame| draw(frame, &shown)).unwrap();
+        terminal.draw(|frame| draw(frame, shown)).unwrap();
         terminal.backend().buffer().clone()
     }
 
-    /// The rows as text, without the empty ones above the last.
+    fn screen(reading: &Reading, palette: Palette, width: u16, height: u16) -> Buffer {
+        let app = App {
+            history: history(),
+            ..App::default()
+        };
+        let shown = Shown {
+            reading,
+            interval: Duration::from_secs(1),
+            palette,
+            app: &app,
+        };
+        drawn(&shown, width, height)
+    }
+
+    /// A page as text.
+    fn page(app: &App, width: u16, height: u16) -> String {
+        let shown = Shown {
+            reading: &specimen::reading(),
+            interval: Duration::from_secs(1),
+            palette: Palette::Plain,
+            app,
+        };
+        rows(&drawn(&shown, width, height), width)
+    }
+
     fn text(reading: &Reading, width: u16, height: u16) -> String {
-        let buffer = screen(reading, Palette::Plain, width, height);
+        rows(&screen(reading, Palette::Plain, width, height), width)
+    }
+
+    /// The rows as text, without the empty ones above the last.
+    fn rows(buffer: &Buffer, width: u16) -> String {
         let row = |row: &[Cell]| {
             let row: String = row.iter().map(Cell::symbol).collect();
             row.trim_end().to_owned()
@@ -250,73 +226,68 @@ mod tests {
         rows.join("\n")
     }
 
-    const AT_80X24: &str = "
- tcpguard 0.1.0   ENFORCE                                  up 2m 05s   every 1s
- Interface  ingress  egress    received       /s     dropped       /s   sent/s
- eth0       native   tcx      7 573 008    1 241      38 643       34      980
- lo         generic  none        12 345        0           0        0        -
-
- Verdict        packets       /s   bit/s   share    Passed unjudged     packets
- accept      12 354 678    2 184  11.2 M  99.7 %    not-ip                   42
- ignore               0        0     0       0 %    not-tcp               4 321
- drop            38 643       34  16.3 k   0.3 %    fragment                  2
- bypass           4 365        3  2.88 k  <0.1 %    vlan-depth                0
- would drop           3        0     0    <0.1 %    extension-chain           0
- total       12 397 689    2 221  11.2 M   100 %    unreadable                0
-
- Connections      1 196                                               adopted 3
- SYN-SENT          12  ESTABLISHED   1 108  LAST-ACK        3  new/s      12
- SYN-SENT2          0  FIN-WAIT          4  TIME-WAIT      64  ended/s    10
- SYN-RECEIVED       3  CLOSE-WAIT        2  CLOSED          0  table   0.5 %
-
- Reason                 dropped  would drop       /s  meaning
- flags-null              34 567           0       30  None of SYN, FIN, RST…
- flags-xmas               4 064           0        4  FIN and URG without ACK…
- flags-syn-fin               12           0        0  SYN and FIN together…
- bad-length                   0           3        0  The IP length is shorter…
- q quit                       totals since attach, rates over the last interval";
-
-    const AT_120X40: &str = "
- tcpguard 0.1.0   ENFORCE                                                                          up 2m 05s   every 1s
-
- Interface    ingress    egress          received         /s           dropped         /s              sent     sent/s
- eth0         native     tcx            7 573 008      1 241            38 643         34         4 812 336        980
- lo           generic    none              12 345          0                 0          0                 -          -
-
- Verdict              packets         /s     bit/s     share     bytes      Passed unjudged         packets       /s
- accept            12 354 678      2 184    11.2 M    99.7 %    11.0 G      not-ip                       42        0
- ignore                     0          0       0         0 %       0        not-tcp                   4 321        3
- drop                  38 643         34    16.3 k     0.3 %    2.33 M      fragment                      2        0
- bypass                 4 365          3    2.88 k    <0.1 %     522 k      vlan-depth                    0        0
- would drop                 3          0       0      <0.1 %     180        extension-chain               0        0
- total             12 397 689      2 221    11.2 M     100 %    11.0 G      unreadable                    0        0
-
- Connections      1 196                                                                                       adopted 3
- SYN-SENT            12 ▌            ESTABLISHED     1 108 █████████▌   LAST-ACK          3 ▌            new/s      12
- SYN-SENT2            0              FIN-WAIT            4 ▌            TIME-WAIT        64 █            ended/s    10
- SYN-RECEIVED         3 ▌            CLOSE-WAIT          2 ▌            CLOSED            0              table   0.5 %
-
- Reason                     dropped      would drop       /s  meaning
- flags-null                  34 567               0       30  None of SYN, FIN, RST, ACK and URG is set: a NULL scan
- flags-xmas                   4 064               0        4  FIN and URG without ACK, with or without PSH: a…
- flags-syn-fin                   12               0        0  SYN and FIN together: open and close at once
- bad-length                       0               3        0  The IP length is shorter than the headers or longer than…
- q quit                                                               totals since attach, rates over the last interval";
-
-    #[test]
-    fn at_80x24() {
-        assert_eq!(
-            text(&specimen::reading(), 80, 24),
-            AT_80X24.trim_start_matches('\n')
+    /// Holds a screen against the one that is kept under this name, or keeps it.
+    #[track_caller]
+    fn assert_kept(name: &str, drawn: &str) {
+        let path = format!(
+            "{}/src/watch/screens/{name}.txt",
+            env!("CARGO_MANIFEST_DIR")
         );
+        let drawn = format!("{drawn}\n");
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path, drawn).unwrap();
+        } else {
+            assert_eq!(drawn, std::fs::read_to_string(&path).unwrap(), "{path}");
+        }
+    }
+
+    const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (160, 50)];
+
+    fn app(keys: &[Key]) -> App {
+        let mut app = App {
+            history: history(),
+            list: list(),
+            ..App::default()
+        };
+        for key in keys {
+            app.press(*key);
+        }
+        app
     }
 
     #[test]
-    fn at_120x40() {
-        assert_eq!(
-            text(&specimen::reading(), 120, 40),
-            AT_120X40.trim_start_matches('\n')
-        );
+    fn each_page_is_as_it_is_kept() {
+        let connections = Key::Char('2');
+        for (name, keys) in [
+            ("overview", &[][..]),
+            ("connections", &[connections, Key::Down]),
+            (
+                "filter",
+                &[connections, Key::Char('/'), Key::Char('x'), Key::Enter],
+            ),
+            ("connection", &[connections, Key::Down, Key::Enter]),
+            ("help", &[Key::Char('?')]),
+        ] {
+            let app = app(keys);
+            for (width, height) in SIZES {
+                let name = format!("{name}_{width}x{height}");
+                assert_kept(&name, &page(&app, width, height));
+            }
+        }
+    }
+
+    #[test]
+    fn the_chosen_connection_stands_out_without_colour() {
+        let app = app(&[Key::Char('2'), Key::Down]);
+        let shown = Shown {
+            reading: &specimen::reading(),
+            interval: Duration::from_secs(1),
+            palette: Palette::Plain,
+            app: &app,
+        };
+        let buffer = drawn(&shown, 80, 24);
+        let reversed = (0..24).filter(|y| buffer[(1, *y)].modifier.contains(Modifier::REVERSED));
+        assert_eq!(reversed.collect::<Vec<_>>(), [5]);
     }
 
     #[test]
@@ -373,7 +344,7 @@ mod tests {
         let names: Vec<_> = (0..32).map(|number| format!("veth{number}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let drawn = text(&Reading::first(specimen::empty(&names)), 80, 24);
-        assert!(drawn.contains("\n … and 28 more\n\n Verdict"), "{drawn}");
+        assert!(drawn.contains("\n … and 28 more\n received "), "{drawn}");
         assert!(drawn.contains("\n veth3 "), "{drawn}");
     }
 
@@ -401,12 +372,19 @@ mod tests {
     #[test]
     fn no_screen_is_too_small_or_too_large() {
         let reading = specimen::reading();
+        let typed = [Key::Char('2'), Key::Down, Key::Enter, Key::Char('?')];
         for width in 1..=40 {
             for height in 1..=10 {
                 screen(&reading, Palette::Colored, width, height);
+                for keys in 1..=typed.len() {
+                    page(&app(&typed[..keys]), width, height);
+                }
             }
         }
         screen(&reading, Palette::Colored, 500, 200);
-        assert_eq!(text(&reading, 20, 2), "tcpguard 0.1.0   ENF\nq quit");
+        assert_eq!(
+            text(&reading, 20, 2),
+            "tcpguard 0.1.0   ENF\nq quit  2 connection"
+        );
     }
 }

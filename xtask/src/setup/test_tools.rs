@@ -12,7 +12,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 13] = [
+const TOOLS: [Tool; 14] = [
     Tool {
         program: "ip",
         package: "iproute2",
@@ -72,6 +72,11 @@ const TOOLS: [Tool; 13] = [
         program: "tshark",
         package: "tshark",
         why: "reads captures as Wireshark does",
+    },
+    Tool {
+        program: "tmux",
+        package: "tmux",
+        why: "is the terminal of the live table",
     },
     Tool {
         program: "python3",

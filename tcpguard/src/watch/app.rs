@@ -1,0 +1,120 @@
+//! What is on the screen beside the numbers, and what keys do to that.
+
+use super::{connections::List, history::History, keys::Key};
+
+/// What fills the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Page {
+    /// Everything at a glance.
+    #[default]
+    Overview,
+    /// Single connections.
+    Connections,
+}
+
+/// What is shown, and how far somebody has typed.
+#[derive(Default)]
+pub(super) struct App {
+    pub(super) page: Page,
+    pub(super) is_helping: bool,
+    pub(super) list: List,
+    pub(super) history: History,
+}
+
+/// What a key comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pressed {
+    /// The watch is to end.
+    Quit,
+    /// It goes on, and may look different.
+    Goes,
+}
+
+impl App {
+    /// Does what a key does.
+    pub(super) fn press(&mut self, key: Key) -> Pressed {
+        let is_list = self.page == Page::Connections;
+        match key {
+            Key::Interrupt => return Pressed::Quit,
+            Key::Repaint => {}
+            _ if self.is_helping => self.is_helping = false,
+            _ if is_list && self.list.is_typed_into() => self.list.press(key),
+            Key::Char('q' | 'Q') => return Pressed::Quit,
+            Key::Char('?') => self.is_helping = true,
+            Key::Char('1') => self.page = Page::Overview,
+            Key::Char('2') => self.page = Page::Connections,
+            Key::Tab if is_list => self.page = Page::Overview,
+            Key::Tab => self.page = Page::Connections,
+            Key::Escape if is_list && !self.list.is_deep() => self.page = Page::Overview,
+            Key::Escape if !is_list => return Pressed::Quit,
+            _ if is_list => self.list.press(key),
+            _ => {}
+        }
+        Pressed::Goes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::connections::specimen::list, *};
+
+    fn pressed(app: &mut App, keys: &[Key]) -> Pressed {
+        let mut pressed = Pressed::Goes;
+        for key in keys {
+            pressed = app.press(*key);
+        }
+        pressed
+    }
+
+    #[test]
+    fn q_and_ctrl_c_quit_and_so_does_escape_where_there_is_nothing_to_leave() {
+        for key in [Key::Char('q'), Key::Char('Q'), Key::Interrupt, Key::Escape] {
+            assert_eq!(App::default().press(key), Pressed::Quit, "{key:?}");
+        }
+        for key in [Key::Char('x'), Key::Up, Key::Enter, Key::Repaint] {
+            assert_eq!(App::default().press(key), Pressed::Goes, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn pages_have_numbers_and_tab_goes_on() {
+        let mut app = App::default();
+        for (key, page) in [
+            (Key::Char('2'), Page::Connections),
+            (Key::Char('1'), Page::Overview),
+            (Key::Tab, Page::Connections),
+            (Key::Tab, Page::Overview),
+        ] {
+            app.press(key);
+            assert_eq!(app.page, page, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn escape_goes_back_one_step_after_the_other() {
+        let mut app = App {
+            list: list(),
+            ..App::default()
+        };
+        pressed(&mut app, &[Key::Char('2'), Key::Enter, Key::Char('?')]);
+        assert!(app.is_helping);
+        assert_eq!(app.press(Key::Escape), Pressed::Goes);
+        assert!(!app.is_helping && app.list.is_deep());
+        assert_eq!(app.press(Key::Escape), Pressed::Goes);
+        assert!(!app.list.is_deep() && app.page == Page::Connections);
+        assert_eq!(app.press(Key::Escape), Pressed::Goes);
+        assert_eq!(app.page, Page::Overview);
+        assert_eq!(app.press(Key::Escape), Pressed::Quit);
+    }
+
+    #[test]
+    fn while_a_filter_is_typed_only_ctrl_c_quits() {
+        let mut app = App::default();
+        pressed(&mut app, &[Key::Char('2'), Key::Char('/')]);
+        for key in [Key::Char('q'), Key::Char('?'), Key::Char('1'), Key::Tab] {
+            assert_eq!(app.press(key), Pressed::Goes, "{key:?}");
+        }
+        assert!(app.list.is_typed_into() && !app.is_helping);
+        assert_eq!(app.press(Key::Interrupt), Pressed::Quit);
+    }
+}

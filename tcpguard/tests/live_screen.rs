@@ -1,0 +1,186 @@
+//! The live table in a real terminal, with keys, another size, and what it leaves behind.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test relies on fails it by panicking"
+)]
+
+mod common;
+
+use std::{
+    process::{self, Command},
+    time::Duration,
+};
+
+use common::{
+    TCPGUARD, done, eventually,
+    place::{PORT, lines},
+    stdout,
+};
+use xtask::lab::{
+    namespace::Namespace,
+    path::Host,
+    site::{ETH0, Family, Guarded, Site},
+    traffic::exchange,
+};
+
+/// A terminal of tmux, in a namespace.
+struct Terminal<'a> {
+    namespace: &'a Namespace,
+    name: String,
+}
+
+impl<'a> Terminal<'a> {
+    /// One of 80x24 in which a shell runs these words, and what comes behind them.
+    fn new(namespace: &'a Namespace, name: &str, words: &str) -> Self {
+        let terminal = Self {
+            namespace,
+            name: format!("tcpguard-{name}-{}", process::id()),
+        };
+        let shell = format!("{words}; echo ended $?; stty -a; exec cat");
+        stdout(
+            terminal
+                .tmux()
+                .args([
+                    "-f",
+                    "/dev/null",
+                    "new-session",
+                    "-d",
+                    "-x",
+                    "80",
+                    "-y",
+                    "24",
+                ])
+                .args(["sh", "-c", &shell]),
+        );
+        terminal
+    }
+
+    fn tmux(&self) -> Command {
+        let mut tmux = self.namespace.command("tmux");
+        tmux.args(["-u", "-L", &self.name]);
+        // What this test itself runs in has no say.
+        tmux.env_remove("TMUX").env("TERM", "xterm-256color");
+        tmux
+    }
+
+    fn press(&self, keys: &[&str]) {
+        stdout(self.tmux().arg("send-keys").args(keys));
+    }
+
+    fn resize(&self, width: &str, height: &str) {
+        let mut resize = self.tmux();
+        stdout(resize.args(["resize-window", "-x", width, "-y", height]));
+    }
+
+    fn screen(&self) -> String {
+        stdout(self.tmux().args(["capture-pane", "-p"]))
+    }
+
+    /// The screen as soon as all of this is on it.
+    #[track_caller]
+    fn shows(&self, texts: &[&str]) -> String {
+        let mut last = String::new();
+        eventually(&format!("the screen shows {texts:?}"), || {
+            last = self.screen();
+            let shows = texts.iter().all(|text| last.contains(text));
+            shows.then(|| last.clone())
+        })
+    }
+}
+
+impl Drop for Terminal<'_> {
+    fn drop(&mut self) {
+        let _ = self.tmux().arg("kill-server").status();
+    }
+}
+
+fn run(options: &str) -> String {
+    format!("{TCPGUARD} run --iface {ETH0} --max-conns 4096 --interval 100ms {options}")
+}
+
+#[test]
+fn an_operator_walks_through_the_pages() {
+    let site = Site::new(Guarded::Server).unwrap();
+    let terminal = Terminal::new(&site.server, "pages", &run(""));
+    terminal.shows(&["ENFORCE", "Verdict", "2 connections", "received"]);
+    let [line, _] = lines(&site, PORT);
+    let mut pair = line.connect(&site.client).unwrap();
+    exchange(&mut pair).unwrap();
+
+    let client = site.address(Host::Client, Family::Ipv4).to_string();
+    terminal.press(&["2"]);
+    terminal.shows(&["Connections 1", &client, "ESTABLISHED", "last heard first"]);
+    terminal.press(&["/", "9", "9", "9", "9", "Enter"]);
+    terminal.shows(&["Connections 0", "/9999", "no connection passes the filter"]);
+    terminal.press(&[
+        "/", "BSpace", "BSpace", "BSpace", "BSpace", "8", "0", "Enter",
+    ]);
+    terminal.shows(&["Connections 1", "/80", &client]);
+    terminal.press(&["s"]);
+    terminal.shows(&["youngest first"]);
+    terminal.press(&["Down", "Enter"]);
+    terminal.shows(&["highest ack", "original", "reply", "this host's"]);
+    terminal.press(&["?"]);
+    terminal.shows(&["Keys", "leave this help"]);
+    // Any key leaves the help, and this one nothing more.
+    terminal.press(&["q"]);
+    terminal.shows(&["highest ack", "Esc back"]);
+    terminal.resize("160", "50");
+    terminal.press(&["Escape"]);
+    terminal.shows(&["marks", "reply-local"]);
+    terminal.press(&["1"]);
+    terminal.shows(&["SYN-SENT2", "bytes"]);
+
+    terminal.press(&["q"]);
+    let left = terminal.shows(&["tcpguard guarded eth0", "ended 0"]);
+    assert!(
+        left.contains(" icanon") && left.contains(" echo "),
+        "raw: {left}"
+    );
+    exchange(&mut pair).unwrap();
+}
+
+#[test]
+fn a_pinned_guard_is_walked_through_as_well_and_stays() {
+    let site = Site::new(Guarded::Server).unwrap();
+    let (server, _) = site.guarded();
+    done(server, &["attach", "--iface", ETH0, "--max-conns", "4096"]);
+    let [_, line] = lines(&site, PORT);
+    let mut pair = line.connect(&site.client).unwrap();
+    exchange(&mut pair).unwrap();
+    let watch = format!("NO_COLOR=1 {TCPGUARD} run --iface {ETH0} --interval 100ms");
+    let terminal = Terminal::new(server, "pinned", &watch);
+    terminal.shows(&["Verdict"]);
+    terminal.press(&["2"]);
+    terminal.shows(&["Connections 1", "ESTABLISHED"]);
+    let painted = stdout(terminal.tmux().args(["capture-pane", "-p", "-e"]));
+    assert!(painted.contains("\x1b[1m"), "nothing is bold: {painted:?}");
+    for color in ["\x1b[31m", "\x1b[32m", "\x1b[33m"] {
+        assert!(!painted.contains(color), "{painted:?}");
+    }
+    terminal.press(&["C-c"]);
+    terminal.shows(&["ended 0"]);
+    assert!(done(server, &["status"]).stdout.contains("tcpguard attach"));
+    done(server, &["detach"]);
+}
+
+#[test]
+fn a_terminal_that_goes_away_takes_no_guard_of_attach_with_it() {
+    let site = Site::new(Guarded::Server).unwrap();
+    let (server, _) = site.guarded();
+    let terminal = Terminal::new(server, "gone", &run(""));
+    terminal.shows(&["Verdict"]);
+    drop(terminal);
+    // Its own goes with it.
+    eventually("the guard is gone", || {
+        common::attached(server, ETH0).is_empty().then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(50));
+    done(server, &["attach", "--iface", ETH0, "--max-conns", "4096"]);
+    let terminal = Terminal::new(server, "gone", &format!("{TCPGUARD} run --iface {ETH0}"));
+    terminal.shows(&["Verdict"]);
+    drop(terminal);
+    assert_eq!(common::attached(server, ETH0).len(), 2);
+    done(server, &["detach"]);
+}
