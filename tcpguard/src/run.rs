@@ -56,7 +56,7 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
             None => None,
         };
         if let Some(found) = watched(args, verbose, &options.interfaces)? {
-            return shown.follow(metrics, found).await;
+            return Box::pin(shown.follow(metrics, found)).await;
         }
         let mut guard = Guard::attach(&options)?;
         announcement::announce(&guard, &options.sources);
@@ -67,7 +67,7 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
         let role = Role::Guards {
             filter: guard.has_filter(),
         };
-        shown.watch(role, metrics, suspects, guard).await
+        Box::pin(shown.watch(role, metrics, suspects, guard)).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,5 @@
 //! The live table in a real terminal, with keys, another size, and what it leaves behind.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test relies on fails it by panicking"
-)]
-
 mod common;
 
 use std::{

@@ -42,9 +42,9 @@ impl FromStr for Filter {
         for word in text.split_whitespace() {
             if let Ok(state) = cli::state(word) {
                 filter.states.push(state);
-            } else if let Ok(port) = word.parse() {
+            } else if let Ok(port) = word.parse::<u16>() {
                 filter.port = Some(port);
-            } else if let Ok(prefix) = word.parse() {
+            } else if let Ok(prefix) = word.parse::<Prefix>() {
                 filter.within = Some(prefix);
             } else {
                 return Err(format!("\"{word}\" is no state, port, address or prefix"));

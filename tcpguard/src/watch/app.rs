@@ -43,14 +43,31 @@ impl App {
             Key::Char('?') => self.is_helping = true,
             Key::Char('1') => self.page = Page::Overview,
             Key::Char('2') => self.page = Page::Connections,
-            Key::Tab if is_list => self.page = Page::Overview,
-            Key::Tab => self.page = Page::Connections,
+            Key::Tab => self.page = self.page.next(),
             Key::Escape if is_list && !self.list.is_deep() => self.page = Page::Overview,
             Key::Escape if !is_list => return Pressed::Quit,
             _ if is_list => self.list.press(key),
-            _ => {}
+            Key::Char(_)
+            | Key::Enter
+            | Key::Escape
+            | Key::Backspace
+            | Key::Up
+            | Key::Down
+            | Key::PageUp
+            | Key::PageDown
+            | Key::Home
+            | Key::End => {}
         }
         Pressed::Goes
+    }
+}
+
+impl Page {
+    const fn next(self) -> Self {
+        match self {
+            Self::Overview => Self::Connections,
+            Self::Connections => Self::Overview,
+        }
     }
 }
 

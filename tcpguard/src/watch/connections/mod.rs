@@ -28,7 +28,7 @@ use crate::{
 
 /// Connections that are kept to be looked at.
 const MOST: usize = 1000;
-/// Rows that PgUp and PgDn go.
+/// Rows that a page goes up or down.
 const PAGE: usize = 10;
 
 /// Both ends, which tell a connection from all others.
@@ -183,7 +183,7 @@ impl List {
             Key::Enter => match prompt.text.parse() {
                 Ok(filter) => {
                     self.filter = filter;
-                    self.written = prompt.text.trim().to_owned();
+                    prompt.text.trim().clone_into(&mut self.written);
                     // What is listed was chosen by another one.
                     let takes = |row: &Row| self.filter.takes(&row.connection);
                     self.rows.retain(takes);
