@@ -38,6 +38,7 @@ mod runtime;
 pub mod sample;
 pub mod stats;
 pub mod status;
+pub mod top;
 pub mod trace;
 pub mod tracking;
 mod trial;

@@ -9,7 +9,8 @@ use clap::Parser as _;
 use tcpguard::{
     capture,
     cli::{Cli, Command},
-    conns, events, explain, manual, pinned, reload, replay, run, stats, status, trace, upgrade,
+    conns, events, explain, manual, pinned, reload, replay, run, stats, status, top, trace,
+    upgrade,
 };
 
 /// 0 ok, 1 a finding, 2 an error; as clap itself exits with 2 on a wrong command line.
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Stats(args) => stats::stats(args),
         Command::Metrics(args) => stats::metrics(args),
         Command::Conns(args) => conns::conns(args),
+        Command::Top(args) => top::top(args),
         Command::Events(args) => events::events(args),
         Command::Capture(args) => capture::capture(args),
         Command::Explain(args) => explain::explain(args),

@@ -108,6 +108,20 @@ Examples:
   tcpguard conns --addr 203.0.113.0/24 --json
   nsenter --net=/run/netns/web tcpguard conns --limit 20";
 
+pub(super) const TOP_HELP: &str = "\
+Talkers are addresses by the octets of payload that their connections have moved in that time, sent and
+received; this host itself is left out where its own segments are seen. Offenders are the sources of what
+is objected to. The guard keeps a sample of that, and each segment of it stands for those alike that were
+counted before it, so their numbers are estimates; sources may be forged.
+
+Keys of --json, in this order:
+  ts interval_s talkers[]{address connections octets_per_s sent_per_s received_per_s}
+  offenders[]{source dropped_per_s would_drop_per_s reason}
+
+Examples:
+  tcpguard top
+  tcpguard top --interval 10s --limit 3 --json";
+
 pub(super) const EVENTS_HELP: &str = "\
 A guard keeps the last 16 frames of each reason on each CPU, and of a flood 16 in a quarter of a second: a
 sample, in which nothing pushes out what has another reason. `after 120 alike` at the end of a line says

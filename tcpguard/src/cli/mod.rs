@@ -62,6 +62,9 @@ pub enum Command {
     /// List the connections that the guards of this network namespace follow (needs root)
     #[command(after_help = help::CONNS_HELP)]
     Conns(ConnsArgs),
+    /// Tell who moves most octets, and of whom most is objected to (needs root)
+    #[command(after_help = help::TOP_HELP)]
+    Top(TopArgs),
     /// Show single segments that were objected to, as a sample of them is kept (needs root)
     #[command(after_help = help::EVENTS_HELP)]
     Events(EventsArgs),
@@ -182,6 +185,23 @@ pub struct ConnsArgs {
     /// List so many at most, and say how many were left out
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+}
+
+/// Over which time and whose connections it is told who moves most.
+#[derive(Args, Debug)]
+pub struct TopArgs {
+    /// Only guards on this interface; may be given several times
+    #[arg(long = "iface", value_name = "IF")]
+    pub interfaces: Vec<String>,
+    /// Over this time
+    #[arg(long, value_name = "TIME", value_parser = interval, default_value = "1s")]
+    pub interval: Duration,
+    /// So many of each kind at most
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub limit: usize,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which segments that were objected to are shown, and how.

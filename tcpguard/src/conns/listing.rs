@@ -138,7 +138,7 @@ pub(crate) mod specimen {
     }
 
     /// One that is established.
-    pub(in super::super) fn established(source: &str, destination: &str) -> Connection {
+    pub(crate) fn established(source: &str, destination: &str) -> Connection {
         let open = [Marks::SYN, Marks::ACKED_SYN];
         Connection {
             source: source.parse().unwrap(),

@@ -38,7 +38,7 @@ pub(super) fn rate(rate: Rate, width: usize) -> String {
 
 /// Three digits that matter and a decimal prefix: `1.23 M`, six wide at most. Without a prefix two
 /// blanks take its place, so that digits stand below digits.
-pub(super) fn scaled(number: u64) -> String {
+pub(crate) fn scaled(number: u64) -> String {
     if number < 1_000 {
         return format!("{number}  ");
     }

@@ -1,0 +1,179 @@
+//! `tcpguard top`: who moves most, and who is objected to most, in an interval.
+//!
+//! ```text
+//! flow tables, twice -> talkers    addresses by the octets of their connections
+//! evidence, between  -> offenders  sources by the segments that were objected to, as a sample tells
+//! ```
+
+mod offenders;
+mod talkers;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use tcpguard_common::policy::ReasonSet;
+
+use self::{
+    offenders::{Offender, offenders},
+    talkers::{Moved, Talker},
+};
+use crate::{
+    cli::TopArgs,
+    evidence::archive::Archive,
+    flows::Flows,
+    found::{self, Found},
+    preflight,
+    watch::number,
+};
+
+/// Prints one reading over an interval.
+pub fn top(args: &TopArgs) -> Result<ExitCode> {
+    preflight::check_reader()?;
+    // The archive refuses interfaces that are not guarded.
+    let mut archive = Archive::open("top", &args.interfaces, ReasonSet::ALL)?;
+    let mut guards = found::at_least_one("top")?;
+    let is_chosen = |found: &Found| {
+        let names = found.names();
+        args.interfaces.is_empty() || args.interfaces.iter().any(|name| names.contains(name))
+    };
+    guards.retain(is_chosen);
+    archive.read();
+    let start = Instant::now();
+    let mut moved = Moved::default();
+    each(&guards, |flows| moved.begin(flows))?;
+    thread::sleep(args.interval);
+    let elapsed = start.elapsed();
+    each(&guards, |flows| moved.end(flows, elapsed))?;
+    let top = Top {
+        ts: since_1970(),
+        interval_s: elapsed.as_secs_f64(),
+        talkers: moved.talkers(elapsed, args.limit),
+        offenders: offenders(&archive.read(), elapsed, args.limit),
+    };
+    let mut stdout = io::stdout();
+    if args.json {
+        writeln!(stdout, "{}", serde_json::to_string(&top)?)?;
+    } else {
+        top.print(&mut stdout)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Hands over the tables of each guard, mapped for that time only.
+fn each(guards: &[Found], mut visit: impl FnMut(&Flows)) -> Result<()> {
+    for found in guards {
+        let flows = found.flows();
+        let names = || format!("cannot read the guard on {}", found.names().join(", "));
+        visit(&flows.with_context(names)?);
+    }
+    Ok(())
+}
+
+fn since_1970() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
+}
+
+/// What is printed. The keys and their order are a contract.
+#[derive(Serialize)]
+struct Top {
+    ts: f64,
+    interval_s: f64,
+    talkers: Vec<Talker>,
+    offenders: Vec<Offender>,
+}
+
+impl Top {
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "{:<39} {:>11} {:>8} {:>8} {:>8}",
+            "Talker", "connections", "octets/s", "sends", "receives"
+        )?;
+        for talker in &self.talkers {
+            let rates = [
+                talker.octets_per_s,
+                talker.sent_per_s,
+                talker.received_per_s,
+            ];
+            let [both, sent, received] = rates.map(number::scaled);
+            let connections = number::grouped(talker.connections);
+            writeln!(
+                out,
+                "{:<39} {connections:>11} {both:>8} {sent:>8} {received:>8}",
+                talker.address.to_string()
+            )?;
+        }
+        if self.talkers.is_empty() {
+            writeln!(out, "no connection moved anything")?;
+        }
+        writeln!(
+            out,
+            "\n{:<39} {:>9} {:>12}  reason",
+            "Offender", "dropped/s", "would drop/s"
+        )?;
+        for offender in &self.offenders {
+            writeln!(
+                out,
+                "{:<39} {:>9} {:>12}  {}",
+                offender.source.to_string(),
+                number::scaled(offender.dropped_per_s),
+                number::scaled(offender.would_drop_per_s),
+                offender.reason
+            )?;
+        }
+        if self.offenders.is_empty() {
+            writeln!(out, "nothing was objected to")?;
+        }
+        Ok(())
+    }
+}
+
+/// So many in this time, a second.
+fn per_second(count: u64, elapsed: Duration) -> u64 {
+    let nanos = elapsed.as_nanos().max(1);
+    let rate = (u128::from(count) * 1_000_000_000 + nanos / 2) / nanos;
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_lists_fit_a_narrow_terminal() {
+        let top = Top {
+            ts: 1.5,
+            interval_s: 1.0,
+            talkers: vec![Talker {
+                address: "2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap(),
+                connections: 1_000_000,
+                octets_per_s: 1_250_000_000,
+                sent_per_s: 1_200_000_000,
+                received_per_s: 50_000_000,
+            }],
+            offenders: vec![Offender {
+                source: "203.0.113.9".parse().unwrap(),
+                dropped_per_s: 1_234_567,
+                would_drop_per_s: 0,
+                reason: "rst-out-of-window",
+            }],
+        };
+        let mut text = Vec::new();
+        top.print(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 81),
+            "{text}"
+        );
+        for word in ["1 000 000", "1.25 G", "1.23 M", "rst-out-of-window"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+}
