@@ -1,10 +1,5 @@
 //! `detach --foreign`: programs of others are taken off because the operator says so, and nothing else.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test relies on fails it by panicking"
-)]
-
 mod common;
 
 use aya::{

@@ -1,5 +1,10 @@
 //! `top` on real traffic: who moves most, and of whom most is objected to.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test relies on fails it by panicking"
+)]
+
 mod common;
 
 use std::{net::SocketAddr, thread, time::Duration};

@@ -14,7 +14,7 @@ use std::{
 };
 
 const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "attach",
     "capture",
     "check-config",
@@ -30,6 +30,7 @@ const COMMANDS: [&str; 17] = [
     "run",
     "stats",
     "status",
+    "top",
     "trace",
     "upgrade",
 ];
