@@ -2,10 +2,12 @@
 
 use std::{
     cell::RefCell,
-    env, io, panic,
+    env,
+    fs::File,
+    io, panic,
     rc::Rc,
     sync::{
-        Once,
+        Once, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -24,6 +26,8 @@ use super::output::{self, Output};
 
 /// Whether the terminal is ours: what has to be given back, exactly once.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// The terminal, to give it back.
+static TERMINAL: OnceLock<File> = OnceLock::new();
 
 /// The terminal in raw mode, on its alternate screen. Dropped or in a panic, it is given back.
 pub(super) struct Screen {
@@ -43,6 +47,10 @@ impl Screen {
             canvas,
             output: Output::terminal()?,
         };
+        // In the end it may be no longer permitted: with `sudo` it is another user's.
+        if let Ok(terminal) = output::reopened_terminal() {
+            let _ = TERMINAL.set(terminal);
+        }
         TAKEN.store(true, Ordering::Relaxed);
         enable_raw_mode()?;
         execute!(screen.canvas, EnterAlternateScreen, Hide)?;
@@ -110,7 +118,7 @@ pub(super) fn is_colored() -> bool {
 fn give_back() {
     if TAKEN.swap(false, Ordering::Relaxed) {
         // Each is tried even if the other failed, and there is nobody left to tell.
-        let _ = if let Ok(mut terminal) = output::reopened_terminal() {
+        let _ = if let Some(mut terminal) = TERMINAL.get() {
             execute!(terminal, LeaveAlternateScreen, Show)
         } else {
             execute!(io::stdout(), LeaveAlternateScreen, Show)
