@@ -98,7 +98,7 @@ fn run(options: &str) -> String {
 fn an_operator_walks_through_the_pages() {
     let site = Site::new(Guarded::Server).unwrap();
     let terminal = Terminal::new(&site.server, "pages", &run(""));
-    terminal.shows(&["ENFORCE", "Verdict", "2 connections", "received"]);
+    terminal.shows(&["ENFORCE", "Verdict", "2 connections", "recv/s"]);
     let [line, _] = lines(&site, PORT);
     let mut pair = line.connect(&site.client).unwrap();
     exchange(&mut pair).unwrap();

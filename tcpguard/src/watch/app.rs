@@ -1,6 +1,6 @@
 //! What is on the screen beside the numbers, and what keys do to that.
 
-use super::{connections::List, history::History, keys::Key};
+use super::{connections::List, keys::Key, trend::History};
 
 /// What fills the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,29 +1,29 @@
-//! The block of the live table about connections: how many in which state, how many come and go,
-//! how full the table is.
+//! The block of the live table about connections: how many in which state, as bars, how many come and
+//! go, how full the table is.
 
 use ratatui::text::{Line, Span};
 use tcpguard_common::{conn::state::State, counters::Events};
 
 use super::{
     number,
-    reading::{Rate, Reading},
+    reading::Reading,
     tone::{Palette, Tone},
-    turnover::{ended, opened},
+    turnover::ended,
 };
 
 /// Rows of the block without its title, each with three states.
 const ROWS: usize = 3;
 /// Below this width, numbers stand closer.
 const NARROW: usize = 75;
-/// From this width on, a bar shows which part of all connections is in a state.
-const WITH_BARS: usize = 100;
+/// From this width on, they stand further apart.
+const WIDE: usize = 100;
 /// Width of the longest name of a state, by column.
 const NAMES: [usize; 3] = [12, 11, 9];
-/// Width of the last column: a name and a number.
-const LAST: usize = 13;
+/// A bar that is longer can no longer be compared with the others at a glance.
+const LONGEST: usize = 40;
 
-/// The title with the total, then all states in columns, then what changes; only the title where the
-/// columns would be cut.
+/// The title with the total, then all states in columns; only the title where the columns would be
+/// cut.
 pub(super) fn block(reading: &Reading, width: usize, palette: Palette) -> Vec<Line<'static>> {
     let shape = Shape::of_width(width);
     let mut lines = vec![title(reading, width, palette)];
@@ -37,26 +37,58 @@ pub(super) fn block(reading: &Reading, width: usize, palette: Palette) -> Vec<Li
                 line.extend(shape.state(reading, *state, name, palette));
             }
         }
-        if shape.last {
-            line.extend(last(reading, row, palette));
-        }
         line
     }));
     lines
 }
 
-/// Only the title, where there is no room for more.
+/// The same with each state on its own line.
+pub(super) fn column(reading: &Reading, width: usize, palette: Palette) -> Vec<Line<'static>> {
+    let name = NAMES.into_iter().max().unwrap_or(0);
+    let count = 10;
+    let shape = Shape {
+        count,
+        bar: width.saturating_sub(name + count + 1).min(LONGEST),
+        gap: 0,
+    };
+    let states = State::ALL.into_iter();
+    let states = states.map(|state| shape.state(reading, state, name, palette).into());
+    std::iter::once(title(reading, width, palette))
+        .chain(states)
+        .collect()
+}
+
+/// How many there are, how full the table is, how many end, and what was not followed as it should
+/// be; of that, what has room.
 pub(super) fn title(reading: &Reading, width: usize, palette: Palette) -> Line<'static> {
-    let total = number::grouped(reading.sample.tables.entries());
+    let tables = &reading.sample.tables;
+    let total = number::grouped(tables.entries());
     let mut line = Line::from(vec![
         Span::styled("Connections", palette.style(Tone::Title)),
         Span::raw(format!(" {total:>10}")),
     ]);
+    let share = number::share(tables.fuller(), tables.limit.into());
+    let fill = if tables.fuller() * 4 > u64::from(tables.limit) * 3 {
+        Tone::Bad
+    } else {
+        Tone::Quiet
+    };
+    let over = number::rate(reading.growth(ended), 6);
     let trouble = trouble(&reading.sample.events);
-    let room = width.saturating_sub(line.width() + 2);
+    let mut room = width.saturating_sub(line.width());
+    for (text, tone) in [
+        (format!("table {share}"), fill),
+        (format!("ended/s {over}"), Tone::Quiet),
+    ] {
+        if room >= text.len() + trouble.chars().count() + 6 {
+            room -= text.len() + 3;
+            line.push_span("   ");
+            line.push_span(Span::styled(text, palette.style(tone)));
+        }
+    }
     let length = trouble.chars().count();
-    if length > 0 && length <= room {
-        line.push_span(" ".repeat(width - line.width() - length));
+    if length > 0 && length + 2 <= room {
+        line.push_span(" ".repeat(room - length));
         line.push_span(Span::styled(trouble, palette.style(Tone::Warning)));
     }
     line
@@ -81,34 +113,25 @@ struct Shape {
     count: usize,
     bar: usize,
     gap: usize,
-    /// Whether there is room for what changes.
-    last: bool,
 }
 
 impl Shape {
     fn of_width(width: usize) -> Self {
         let (count, gap) = match width {
             ..NARROW => (6, 1),
-            NARROW..WITH_BARS => (8, 2),
-            WITH_BARS.. => (10, 3),
+            NARROW..WIDE => (8, 2),
+            WIDE.. => (10, 3),
         };
-        let mut shape = Self {
-            count,
-            bar: 0,
-            gap,
-            last: false,
-        };
-        let both = shape.width() + gap + LAST;
-        shape.last = both <= width;
-        if width >= WITH_BARS {
-            // One character of it separates the bar from its number.
-            let spare = width.saturating_sub(both) / NAMES.len();
-            shape.bar = spare.saturating_sub(1).min(16);
+        let mut shape = Self { count, bar: 0, gap };
+        let spare = width.saturating_sub(shape.width()) / NAMES.len();
+        // One character of it separates the bar from its number, and two show no difference.
+        if spare > 3 {
+            shape.bar = (spare - 1).min(LONGEST);
         }
         shape
     }
 
-    /// Of the states, without bars and what changes.
+    /// Of the states, without bars.
     fn width(&self) -> usize {
         let names: usize = NAMES.iter().sum();
         names + NAMES.len() * self.count + (NAMES.len() - 1) * self.gap
@@ -145,34 +168,6 @@ impl Shape {
         spans.push(Span::raw(" ".repeat(self.gap)));
         spans
     }
-}
-
-/// The last column: connections that come and go in a second, and how full the fuller table is.
-fn last(reading: &Reading, row: usize, palette: Palette) -> Vec<Span<'static>> {
-    let tables = &reading.sample.tables;
-    let (name, text, quiet) = match row {
-        0 => rate("new/s", reading.growth(opened)),
-        1 => rate("ended/s", reading.growth(ended)),
-        _ => {
-            let share = number::share(tables.fuller(), tables.limit.into());
-            ("table", share, tables.fuller() == 0)
-        }
-    };
-    let nearly_full = row > 1 && tables.fuller() * 4 > u64::from(tables.limit) * 3;
-    let tone = match (quiet, nearly_full) {
-        (true, _) => Tone::Quiet,
-        (false, true) => Tone::Bad,
-        (false, false) => Tone::Plain,
-    };
-    let width = LAST - name.len();
-    vec![
-        Span::styled(name, palette.style(Tone::Quiet)),
-        Span::styled(format!("{text:>width$}"), palette.style(tone)),
-    ]
-}
-
-fn rate(name: &'static str, rate: Rate) -> (&'static str, String, bool) {
-    (name, number::rate(rate, 6), rate == Rate::Zero)
 }
 
 /// A bar that is `width` wide if it is the whole, and never nothing if there is something.

@@ -18,10 +18,10 @@ mod screen;
 mod app;
 mod connections;
 mod help;
-mod history;
 mod lines;
 mod overview;
 mod table;
+mod trend;
 
 mod json;
 pub(crate) mod once;

@@ -1,42 +1,37 @@
-//! The page with everything at a glance.
+//! The first page: what the guard does, and why.
 //!
-//! From top to bottom: interfaces and how fast it goes, verdicts (beside them, what passes unjudged),
-//! connections, reasons. A screen that is too low first loses the blank lines, then the states of
-//! connections, then rows of interfaces and reasons, and says how many; one that is too narrow loses
-//! columns.
+//! From top to bottom: interfaces, verdicts (beside them, what passes unjudged), connections, how fast
+//! all that has been, reasons. A screen that is too low first loses the blank lines, then the states
+//! of connections and the past, then rows of interfaces and reasons, and says how many; one that is
+//! too narrow loses columns.
 
 use ratatui::text::Line;
 
 use super::{
     census,
-    history::Track,
     tables::{self, Detail},
     tone::Tone,
+    trend,
     view::Shown,
 };
 
 /// From this width on, verdicts and bypasses stand side by side.
 const SIDE_BY_SIDE: usize = 78;
 /// From this height on, blank lines stand between sections.
-const AIRY: usize = 20;
-/// From this height on, one also stands below the header.
-const ROOMY: usize = 28;
+const AIRY: usize = 19;
+/// From this height on, one also stands below the header, and each rate has a line of its own.
+const ROOMY: usize = 27;
+/// From this height and width on, states and rates stand side by side.
+const TALL: usize = 36;
+const WIDE: usize = 120;
 /// Below this height, reasons come before verdicts.
-const LOW: usize = 15;
+const LOW: usize = 14;
 /// Lines of reasons, with their title, that come before interfaces get more than one row.
-const REASONS: usize = 6;
-
-/// Between two lines of rates.
-const GAP: usize = 3;
+const REASONS: usize = 4;
 
 impl Shown<'_> {
-    /// All of it, below a header.
-    pub(super) fn overview(
-        &self,
-        header: Line<'static>,
-        width: usize,
-        height: usize,
-    ) -> Vec<Line<'static>> {
+    /// The lines below the header.
+    pub(super) fn overview(&self, width: usize, height: usize) -> Vec<Line<'static>> {
         let detail = Detail::of_screen(width);
         let gap = usize::from(height >= AIRY);
         let top = usize::from(height >= ROOMY);
@@ -44,28 +39,26 @@ impl Shown<'_> {
         let connections = self.connections(width, height);
         let reasons = self.reasons(width);
         // Interfaces and reasons share what the rest leaves.
-        let taken = 1 + top + 3 * gap + counts.len() + connections.len();
+        // Where there is little room, the line of rates separates well enough what stands around it.
+        let has_rates = connections.len() > 1;
+        let last = if has_rates && height < ROOMY { 0 } else { gap };
+        let taken = top + 2 * gap + last + counts.len() + connections.len();
         let room = height.saturating_sub(taken);
-        let rates = (height >= AIRY).then(|| self.rates(width));
-        // Where there is little room it stands in the place of the blank line that follows it.
-        let below = if height < ROOMY { 0 } else { gap };
-        let room = room.saturating_sub(below);
         let interfaces = tables::interfaces(self.reading, detail).lines(width, self.palette);
         let most = room.saturating_sub(reasons.len().min(REASONS)).max(2);
-        let mut interfaces = self.cut(interfaces, most);
+        let interfaces = self.cut(interfaces, most);
 
         let mut sections = if height < LOW {
             vec![interfaces, connections, reasons, counts]
         } else {
             let most = room.saturating_sub(interfaces.len());
-            interfaces.extend(rates);
             vec![interfaces, counts, connections, self.cut(reasons, most)]
         };
         if width < SIDE_BY_SIDE {
             sections.push(tables::bypasses(self.reading, detail).lines(width, self.palette));
         }
-        let mut body = vec![header];
-        let gaps = [top, below].into_iter().chain(std::iter::repeat(gap));
+        let mut body = Vec::new();
+        let gaps = [top, gap, gap, last].into_iter().chain([gap]);
         for (section, gap) in sections.into_iter().zip(gaps) {
             let room = height.saturating_sub(body.len() + gap);
             // The title of a table alone says nothing.
@@ -77,13 +70,40 @@ impl Shown<'_> {
         body
     }
 
-    /// By their state where there is room, else only how many there are.
+    /// By their state, and the rates, where there is room; else only how many there are.
     fn connections(&self, width: usize, height: usize) -> Vec<Line<'static>> {
-        if height >= AIRY {
-            census::block(self.reading, width, self.palette)
-        } else {
-            vec![census::title(self.reading, width, self.palette)]
+        let (reading, palette) = (self.reading, self.palette);
+        let trend = |width, lines| {
+            let enforcing = reading.sample.enforcing;
+            trend::block(&self.app.history, enforcing, (width, lines), palette)
+        };
+        if height < AIRY {
+            return vec![census::title(reading, width, palette)];
         }
+        if height >= TALL && width >= WIDE {
+            let (left, gap) = (width * 2 / 5, 6);
+            let states = census::column(reading, left, palette);
+            return beside(
+                states,
+                [Line::default()]
+                    .into_iter()
+                    .chain(trend(width - left - gap, 3)),
+                left + gap,
+            );
+        }
+        let mut lines = census::block(reading, width, palette);
+        if height < ROOMY {
+            lines.extend(trend::line(
+                &self.app.history,
+                reading.sample.enforcing,
+                width,
+                palette,
+            ));
+        } else {
+            lines.push(Line::default());
+            lines.extend(trend(width, 1));
+        }
+        lines
     }
 
     /// Verdicts, and beside them what passes unjudged where there is room.
@@ -97,13 +117,7 @@ impl Shown<'_> {
         let (right, gap) = if width < 100 { (27, 4) } else { (40, 6) };
         let bypasses = tables::bypasses(self.reading, detail).lines(right, self.palette);
         let verdicts = verdicts.lines(width - right - gap, self.palette);
-        let both = verdicts.into_iter().zip(bypasses);
-        both.map(|(mut line, beside)| {
-            line.push_span(" ".repeat(gap));
-            line.extend(beside.spans);
-            line
-        })
-        .collect()
+        beside(verdicts, bypasses, width - right)
     }
 
     fn reasons(&self, width: usize) -> Vec<Line<'static>> {
@@ -131,31 +145,19 @@ impl Shown<'_> {
         }
         lines
     }
+}
 
-    /// How fast it went of late: what arrives, what is objected to, and connections that are opened.
-    fn rates(&self, width: usize) -> Line<'static> {
-        let objected = if self.reading.sample.enforcing {
-            ("dropped", Tone::Bad)
-        } else {
-            ("would drop", Tone::Warning)
-        };
-        let history = &self.app.history;
-        let tracks = [
-            ("received", Tone::Good, &history.received),
-            (objected.0, objected.1, &history.objected),
-            ("new", Tone::Plain, &history.opened),
-        ];
-        let room = width.saturating_sub(2 * GAP) / tracks.len();
-        let mut line = Line::default();
-        for (name, tone, track) in tracks {
-            if !line.spans.is_empty() {
-                line.push_span(" ".repeat(GAP));
-            }
-            line.push_span(self.span(format!("{name} "), Tone::Quiet));
-            let track: &Track = track;
-            let room = room.saturating_sub(name.len() + 1);
-            line.push_span(self.span(track.line(room), tone));
-        }
+/// Two sections side by side, the second of them from a column on.
+fn beside(
+    left: Vec<Line<'static>>,
+    right: impl IntoIterator<Item = Line<'static>>,
+    column: usize,
+) -> Vec<Line<'static>> {
+    let both = left.into_iter().zip(right);
+    both.map(|(mut line, right)| {
+        line.push_span(" ".repeat(column.saturating_sub(line.width())));
+        line.extend(right.spans);
         line
-    }
+    })
+    .collect()
 }

@@ -27,8 +27,6 @@ pub(super) struct LiveTable<F> {
     app: App,
     /// Opens the flow tables, for the page of connections.
     flows: F,
-    /// Up to when the guard has been read.
-    read_until: Option<Duration>,
 }
 
 impl<F: FnMut() -> Result<Flows>> LiveTable<F> {
@@ -50,18 +48,12 @@ impl<F: FnMut() -> Result<Flows>> LiveTable<F> {
             output,
             app: App::default(),
             flows,
-            read_until: None,
         })
     }
 
     /// Takes what is new into what is shown beside the reading.
     fn go_on(&mut self, reading: &Reading) {
-        let until = Some(reading.sample.uptime);
-        // A key that is pressed brings nothing new.
-        if self.read_until != until {
-            self.app.history.push(reading);
-            self.read_until = until;
-        }
+        self.app.history.add(reading);
         // If they cannot be opened the guard has gone, which the next sample says.
         if self.app.page == Page::Connections
             && self.app.list.is_due()

@@ -69,20 +69,20 @@ const KEYS: [(&str, &str); 4] = [
 
 impl Shown<'_> {
     fn page(&self, width: usize, height: usize) -> Vec<Line<'static>> {
-        let header = self.header(width);
+        let mut lines = vec![self.header(width)];
         match self.app.page {
-            Page::Overview => self.overview(header, width, height),
+            Page::Overview => lines.extend(self.overview(width, height.saturating_sub(1))),
             Page::Connections => {
                 let drawn = connections::Drawn {
                     palette: self.palette,
                     width,
                     height: height.saturating_sub(2),
                 };
-                let mut lines = vec![header, Line::default()];
+                lines.push(Line::default());
                 lines.extend(drawn.page(&self.app.list));
-                lines
             }
         }
+        lines
     }
 
     fn header(&self, width: usize) -> Line<'static> {
@@ -169,7 +169,7 @@ mod tests {
     use tcpguard_common::reason::Reason;
 
     use super::{
-        super::{connections::specimen::list, history::specimen::history, keys::Key, specimen},
+        super::{connections::specimen::list, keys::Key, specimen, trend::History},
         *,
     };
     use crate::sample::Sample;
@@ -182,7 +182,7 @@ mod tests {
 
     fn screen(reading: &Reading, palette: Palette, width: u16, height: u16) -> Buffer {
         let app = App {
-            history: history(),
+            history: History::specimen(),
             ..App::default()
         };
         let shown = Shown {
@@ -245,7 +245,7 @@ mod tests {
 
     fn app(keys: &[Key]) -> App {
         let mut app = App {
-            history: history(),
+            history: History::specimen(),
             list: list(),
             ..App::default()
         };
@@ -344,7 +344,7 @@ mod tests {
         let names: Vec<_> = (0..32).map(|number| format!("veth{number}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let drawn = text(&Reading::first(specimen::empty(&names)), 80, 24);
-        assert!(drawn.contains("\n … and 28 more\n received "), "{drawn}");
+        assert!(drawn.contains("\n … and 28 more\n\n Verdict"), "{drawn}");
         assert!(drawn.contains("\n veth3 "), "{drawn}");
     }
 
@@ -356,7 +356,7 @@ mod tests {
         let reading = Reading::first(sample);
         let wide = text(&reading, 80, 24);
         let told =
-            " Connections      1 196                  adopted 3, resync 12, table full 1 234\n";
+            " Connections      1 196   table 0.5 %    adopted 3, resync 12, table full 1 234\n";
         assert!(wide.contains(told), "{wide}");
         let narrow = text(&reading, 60, 24);
         let row = "\n SYN-SENT        12 ESTABLISHED 1 108 LAST-ACK      3\n";
