@@ -47,7 +47,10 @@ impl Role {
 pub(crate) fn drop_all_but(role: Role) -> Result<()> {
     let kernel = KernelVersion::current().context("failed to find out the kernel's version")?;
     let dropped = confine(role.needs(kernel));
-    dropped.context("failed to give up what this process need not be able to do")
+    dropped.context(
+        "failed to give up what this process need not be able to do (does a filter of system calls \
+         forbid capset or prctl?)",
+    )
 }
 
 fn confine(needs: CapabilitySet) -> rustix::io::Result<()> {

@@ -10,6 +10,10 @@ Examples:
 When segments are objected to so fast that somebody should know, a line on stderr begins with `alarm:`
 and says what it looks like; the table [alert] of the file says from which rate on.
 
+SIGINT, SIGTERM, and SIGHUP, which comes when a terminal goes away, end it and take the guard off. Its file
+is read once: what is to be changed while it works is attached by `tcpguard attach`, for `tcpguard reload`.
+Once it guards, it gives up its capabilities, and can get none again.
+
 On an interface that `tcpguard attach` guards, it watches that guard, and leaves it at work. With --watch
 it does nothing else, and of the file takes only what is said there of interfaces and readings:
   tcpguard run --watch --plain --config /etc/tcpguard.toml";
