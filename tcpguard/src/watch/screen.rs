@@ -138,3 +138,46 @@ fn give_back_in_a_panic() {
         }));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    const PANIC: &str = "TCPGUARD_TEST_PANICS";
+
+    /// Started again on a terminal of its own, where it takes the screen and panics.
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_it_says_why() {
+        if env::var_os(PANIC).is_some() {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(async {
+                    let mut screen = Screen::take().unwrap();
+                    screen.draw(|_| {}).unwrap();
+                    screen.taken().await.unwrap();
+                    panic!("for the test");
+                });
+        }
+        let program = env::current_exe().unwrap();
+        let again = format!(
+            "stty -g; {PANIC}=1 {} --exact --nocapture \
+             watch::screen::tests::a_panic_gives_the_terminal_back_before_it_says_why; stty -g",
+            program.display()
+        );
+        let output = Command::new("script")
+            .args(["--quiet", "--command", &again, "/dev/null"])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        let (taken, left) = told.split_once("\x1b[?1049h").expect("takes the screen");
+        let (_, message) = left.split_once("\x1b[?1049l").expect("leaves the screen");
+        assert!(message.contains("for the test"), "{told}");
+        let modes = |text: &str| text.lines().next_back().map(|it| it.trim().to_owned());
+        let before = taken.lines().next().map(|it| it.trim().to_owned());
+        assert_eq!(modes(message), before, "{told}");
+    }
+}
