@@ -54,9 +54,6 @@ enum Change {
 
 impl Change {
     const ALL: [Self; 4] = [Self::Attach, Self::Reload, Self::Upgrade, Self::Detach];
-    /// Of a guard that is there.
-    const PINNED: [Self; 3] = [Self::Reload, Self::Upgrade, Self::Detach];
-
     const fn args(self) -> &'static [&'static str] {
         match self {
             Self::Attach => &["attach", "--iface", UPLINK, "--max-conns", "4096"],
@@ -142,14 +139,16 @@ impl Scene {
         (scene, assault)
     }
 
-    /// Begins a change that suits, and kills it somewhere between before it does anything and after it
-    /// has done it all.
+    /// Begins a change, and kills it somewhere between before it does anything and after it has done it
+    /// all.
     fn kill(&mut self) -> Change {
-        let change = if self.came_through.is_some() {
-            self.random.pick(&Change::PINNED)
-        } else {
-            Change::Attach
-        };
+        let change = self.random.pick(&Change::ALL);
+        match (change, self.is_pinned()) {
+            (Change::Attach, true) => self.detach(),
+            (Change::Reload | Change::Upgrade | Change::Detach, false) => self.attach(),
+            (Change::Attach, false) | (Change::Reload | Change::Upgrade | Change::Detach, true) => {
+            }
+        }
         let whole = self.durations[change as usize];
         let moment = whole * self.random.below(1100) / 1000;
         let mut command = self.network.server.command(TCPGUARD);
@@ -192,6 +191,12 @@ impl Scene {
         };
         let mut names = listed.map(|it| it.unwrap().file_name());
         names.any(|name| name.to_string_lossy().ends_with("-ingress"))
+    }
+
+    /// Attaches, over whatever was left.
+    fn attach(&mut self) {
+        done(&self.network.server, Change::Attach.args());
+        self.came_through = Some(self.witness.settled().illegal());
     }
 
     /// That `detach` leaves nothing, whatever is there.

@@ -115,8 +115,8 @@ Examples:
 pub(super) const TOP_HELP: &str = "\
 Talkers are addresses by the octets of payload that their connections have moved in that time, sent and
 received; this host itself is left out where its own segments are seen. Offenders are the sources of what
-is objected to. The guard keeps a sample of that, and each segment of it stands for those alike that were
-counted before it, so their numbers are estimates; sources may be forged.
+is objected to. The guard keeps a sample of that, among which what was counted is shared out, so their
+numbers are estimates; sources may be forged.
 
 Keys of --json, in this order:
   ts interval_s talkers[]{address connections octets_per_s sent_per_s received_per_s}

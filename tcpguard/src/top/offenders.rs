@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::HashMap, net::IpAddr, time::Duration};
 
 use serde::Serialize;
-use tcpguard_common::{abi::Hook, reason::Reason};
+use tcpguard_common::{abi::Hook, reason::Reason, verdict::Verdict};
 
 use super::per_second;
 use crate::evidence::archive::Sighting;
@@ -25,42 +25,76 @@ struct Share {
     by_reason: HashMap<Reason, u64>,
 }
 
-/// The first `limit` sources of what arrived in this time. Each segment that was kept stands for those
-/// alike that were counted before it and not kept.
+/// What is counted together: at an interface, with a verdict.
+type Kind = (usize, Verdict);
+
+/// Segments of one kind: how many there were, and how many of them were kept.
+#[derive(Clone, Copy, Default)]
+struct Sampled {
+    counted: u64,
+    kept: u64,
+}
+
+/// The first `limit` sources of what arrived in this time.
+///
+/// Of each kind as many segments as were counted are shared out evenly among those that were kept. Not
+/// to each those that were skipped before it: the first ones of each quarter second are kept, so one of
+/// them would stand for nearly all.
 pub(super) fn offenders(seen: &[Sighting], elapsed: Duration, limit: usize) -> Vec<Offender> {
-    let mut shares = HashMap::<IpAddr, Share>::new();
-    for sighting in seen {
+    let mut kinds = HashMap::<Kind, Sampled>::new();
+    let mut kept = HashMap::<(IpAddr, Kind), u64>::new();
+    for sighting in seen.iter().filter(|it| it.exhibit.hook == Hook::Ingress) {
         let exhibit = &sighting.exhibit;
+        let kind = (sighting.place, exhibit.verdict);
+        let sampled = kinds.entry(kind).or_default();
+        sampled.counted += exhibit.skipped + 1;
+        sampled.kept += 1;
         // Without a whole header nobody knows from whom it is.
-        let (Some(segment), Some(reason)) = (&sighting.segment, exhibit.verdict.reason()) else {
-            continue;
-        };
-        if exhibit.hook == Hook::Egress {
-            continue;
+        if let Some(segment) = &sighting.segment {
+            let [source, _] = segment.ends();
+            *kept.entry((source.ip(), kind)).or_default() += 1;
         }
-        let [source, _] = segment.ends();
-        let share = shares.entry(source.ip()).or_default();
-        let count = exhibit.skipped + 1;
-        if exhibit.verdict.is_drop() {
-            share.dropped += count;
-        } else {
-            share.would_drop += count;
-        }
-        *share.by_reason.entry(reason).or_default() += count;
     }
-    let mut offenders: Vec<_> = shares
-        .into_iter()
-        .map(|(source, share)| Offender {
-            source,
-            dropped_per_s: per_second(share.dropped, elapsed),
-            would_drop_per_s: per_second(share.would_drop, elapsed),
-            reason: most_frequent(&share.by_reason),
-        })
-        .collect();
+    let mut shares = HashMap::<IpAddr, Share>::new();
+    for ((source, kind), of_source) in kept {
+        let Sampled { counted, kept } = kinds.get(&kind).copied().unwrap_or_default();
+        let count = share(counted, of_source, kept);
+        shares.entry(source).or_default().add(kind.1, count);
+    }
+    let offender = |(source, share): (IpAddr, Share)| Offender {
+        source,
+        dropped_per_s: per_second(share.dropped, elapsed),
+        would_drop_per_s: per_second(share.would_drop, elapsed),
+        reason: most_frequent(&share.by_reason),
+    };
+    let mut offenders: Vec<_> = shares.into_iter().map(offender).collect();
     let weight = |it: &Offender| it.dropped_per_s + it.would_drop_per_s;
     offenders.sort_by_key(|it| (Reverse(weight(it)), it.source));
     offenders.truncate(limit);
     offenders
+}
+
+impl Share {
+    fn add(&mut self, verdict: Verdict, count: u64) {
+        if verdict.is_drop() {
+            self.dropped += count;
+        } else {
+            self.would_drop += count;
+        }
+        if let Some(reason) = verdict.reason() {
+            *self.by_reason.entry(reason).or_default() += count;
+        }
+    }
+}
+
+/// `part` of `whole` of a count, to the nearest.
+fn share(count: u64, part: u64, whole: u64) -> u64 {
+    let (count, part, whole) = (
+        u128::from(count),
+        u128::from(part),
+        u128::from(whole.max(1)),
+    );
+    u64::try_from((count * part + whole / 2) / whole).unwrap_or(u64::MAX)
 }
 
 fn most_frequent(by_reason: &HashMap<Reason, u64>) -> &'static str {
@@ -74,7 +108,7 @@ fn most_frequent(by_reason: &HashMap<Reason, u64>) -> &'static str {
 mod tests {
     use std::time::SystemTime;
 
-    use tcpguard_common::{craft::TcpFrame, flags::TcpFlags, parse::Link, verdict::Verdict};
+    use tcpguard_common::{craft::TcpFrame, flags::TcpFlags, parse::Link};
 
     use super::*;
     use crate::evidence::Exhibit;
@@ -102,26 +136,27 @@ mod tests {
     }
 
     #[test]
-    fn each_segment_stands_for_those_that_were_not_kept() {
+    fn what_was_counted_is_shared_out_among_what_was_kept() {
         let null = Verdict::dropped(Reason::FlagsNull);
         let xmas = Verdict::would_drop(Reason::FlagsXmas);
         let seen = [
+            // The first of a quarter second has all that were skipped in the one before.
+            sighting("203.0.113.10", null, Hook::Ingress, 396),
             sighting("203.0.113.9", null, Hook::Ingress, 0),
-            sighting("203.0.113.9", null, Hook::Ingress, 198),
+            sighting("203.0.113.9", null, Hook::Ingress, 0),
+            sighting("203.0.113.9", null, Hook::Ingress, 0),
             sighting("203.0.113.9", xmas, Hook::Ingress, 1),
-            sighting("203.0.113.10", xmas, Hook::Ingress, 599),
             sighting("10.0.0.2", xmas, Hook::Egress, 9_999),
         ];
         let told = offenders(&seen, Duration::from_secs(2), 10);
-        let offender = |source: &str, dropped_per_s, would_drop_per_s, reason| Offender {
+        let offender = |source: &str, dropped_per_s, would_drop_per_s| Offender {
             source: source.parse().unwrap(),
             dropped_per_s,
             would_drop_per_s,
-            reason,
+            reason: "flags-null",
         };
-        let first = offender("203.0.113.10", 0, 300, "flags-xmas");
-        let second = offender("203.0.113.9", 100, 1, "flags-null");
-        assert_eq!(told, [first, second]);
+        let first = offender("203.0.113.9", 150, 1);
+        assert_eq!(told, [first, offender("203.0.113.10", 50, 0)]);
         assert_eq!(offenders(&seen, Duration::from_secs(2), 1).len(), 1);
         assert_eq!(offenders(&[], Duration::from_secs(2), 10), []);
     }
