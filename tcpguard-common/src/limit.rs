@@ -37,10 +37,14 @@ impl Bucket {
 
     /// Takes a token, where `rate` of them come back in a second; false if none is left.
     ///
-    /// One that was never used is full.
+    /// One that was never used is full: it was filled at tick 0, which for 17 years is long ago.
     #[inline(always)]
     pub const fn take(&mut self, rate: u32, now: Ticks) -> bool {
-        let ticks = now.since(self.filled);
+        let ticks = match now.since(self.filled) {
+            ticks if ticks <= u32::MAX / 2 => ticks,
+            // Another CPU has filled it, at a tick that had not come when this one looked at its clock.
+            _ => 0,
+        };
         if ticks != 0 {
             let full = rate * SECOND;
             let back = if ticks < SECOND { ticks * rate } else { full };
@@ -105,14 +109,26 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_a_tick_behind_fills_nothing() {
+        let mut bucket = Bucket::default();
+        given(&mut bucket, 100, 1_001, 100);
+        assert_eq!(given(&mut bucket, 100, 1_000, 1_000), 0);
+        assert_eq!(given(&mut bucket, 100, 1_002, 1_000), 25);
+    }
+
+    #[test]
     fn neither_the_clock_that_wraps_nor_the_highest_rate_overflows() {
-        let mut bucket = Bucket::default();
-        assert!(bucket.take(Bucket::MOST, Ticks(u32::MAX)));
-        assert!(bucket.take(Bucket::MOST, Ticks(2)));
-        assert_eq!(given(&mut Bucket::default(), 4, u32::MAX, 9), 4);
-        let mut bucket = Bucket::default();
-        given(&mut bucket, 4, u32::MAX, 4);
+        let before = Bucket {
+            filled: Ticks(u32::MAX - 2 * SECOND),
+            quarters: 0,
+        };
+        let mut fastest = before;
+        assert!(fastest.take(Bucket::MOST, Ticks(u32::MAX)));
+        assert!(fastest.take(Bucket::MOST, Ticks(2)));
+        let mut bucket = before;
+        assert_eq!(given(&mut bucket, 4, u32::MAX, 9), 4);
         assert_eq!(given(&mut bucket, 4, 0, 9), 1);
+        assert_eq!(given(&mut bucket, 4, 1, 9), 1);
     }
 
     #[test]

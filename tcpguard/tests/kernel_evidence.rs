@@ -97,7 +97,8 @@ fn of_a_flood_some_are_kept_and_the_others_are_reckoned() {
     let (mut kept, mut told) = (0, 0);
     let mut ticks = 0;
     let start = clock::now();
-    while ticks < SECOND {
+    // On a slow machine a round takes a while, and ends with some that nothing has told of yet.
+    while ticks < SECOND || (told <= 4_000 && ticks < 30 * SECOND) {
         send(&mut object, &frame(TcpFlags::NULL, 1, 0), 5_000);
         let read = evidence.read();
         let floods = read

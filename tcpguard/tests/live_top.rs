@@ -7,7 +7,12 @@
 
 mod common;
 
-use std::{net::SocketAddr, thread, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use common::{
     ERROR, done,
@@ -31,7 +36,6 @@ fn top(site: &Site, args: &[&str]) -> Value {
 
 #[test]
 fn who_moves_most_and_who_is_objected_to_most_come_first() {
-    const NULLS: u16 = 1_500;
     let site = Site::new(Guarded::Server).unwrap();
     let (server, _) = site.guarded();
     done(server, &["attach", "--iface", ETH0, "--max-conns", "4096"]);
@@ -41,10 +45,12 @@ fn who_moves_most_and_who_is_objected_to_most_come_first() {
         .map(|line| Flow::start(&line.connect(&site.client).unwrap()).unwrap());
     let forger = Forger::new(&site, Host::Server).unwrap();
     let target = site.service(Family::Ipv4, PORT);
+    let is_told = AtomicBool::new(false);
     let told = thread::scope(|scope| {
         scope.spawn(|| {
             // One of them sends nine of ten.
-            let nulls = (0..NULLS).map(|n| {
+            let more = |_: &u16| !is_told.load(Ordering::Relaxed);
+            let nulls = (0..60_000).take_while(more).map(|n| {
                 let number = if n % 10 == 0 { 2 } else { 1 };
                 let from = SocketAddr::new(Site::nobody(Family::Ipv4, number), 2_000 + n);
                 blind((from, target), TcpFlags::NULL, 0, &mut Dice::new(n.into()))
@@ -52,7 +58,9 @@ fn who_moves_most_and_who_is_objected_to_most_come_first() {
             forger.send(nulls, Duration::from_millis(60)).unwrap();
         });
         thread::sleep(Duration::from_millis(200));
-        top(&site, &["--interval", "1s"])
+        let told = top(&site, &["--interval", "1s"]);
+        is_told.store(true, Ordering::Relaxed);
+        told
     });
     for flow in flows {
         flow.finish().unwrap();

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Between two readings. What is kept in this time fits on a shelf.
-const POLL: Duration = Duration::from_millis(100);
+pub(crate) const POLL: Duration = Duration::from_millis(100);
 /// Between two looks whether the guards are still there.
 const CHECK: Duration = Duration::from_secs(1);
 

@@ -25,7 +25,7 @@ use self::{
 };
 use crate::{
     cli::TopArgs,
-    evidence::archive::Archive,
+    evidence::archive::{self, Archive},
     flows::Flows,
     found::{self, Found},
     preflight,
@@ -43,18 +43,24 @@ pub fn top(args: &TopArgs) -> Result<ExitCode> {
         args.interfaces.is_empty() || args.interfaces.iter().any(|name| names.contains(name))
     };
     guards.retain(is_chosen);
+    // What was before is not of this interval.
     archive.read();
     let start = Instant::now();
     let mut moved = Moved::default();
     each(&guards, |flows| moved.begin(flows))?;
-    thread::sleep(args.interval);
+    let mut seen = Vec::new();
+    while let Some(left) = args.interval.checked_sub(start.elapsed()) {
+        // Often enough that nothing is pushed out between two looks.
+        thread::sleep(left.min(archive::POLL));
+        seen.extend(archive.read());
+    }
     let elapsed = start.elapsed();
     each(&guards, |flows| moved.end(flows, elapsed))?;
     let top = Top {
         ts: since_1970(),
         interval_s: elapsed.as_secs_f64(),
         talkers: moved.talkers(elapsed, args.limit),
-        offenders: offenders(&archive.read(), elapsed, args.limit),
+        offenders: offenders(&seen, elapsed, args.limit),
     };
     let mut stdout = io::stdout();
     if args.json {
