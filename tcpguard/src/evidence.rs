@@ -4,6 +4,7 @@
 //! far it has read.
 
 pub(crate) mod archive;
+pub(crate) mod lookout;
 
 use std::{
     collections::HashMap,

@@ -15,8 +15,7 @@ use tcpguard_common::{
 };
 
 use crate::{
-    alarm::Suspects,
-    evidence::Evidence,
+    evidence::{Evidence, lookout::Lookout},
     flows::{Census, Flows},
     programs::Runs,
     sample::{Egress, Ingress, InterfaceSample, Sample},
@@ -100,15 +99,11 @@ impl Reader {
             .collect()
     }
 
-    /// The frames that it objects to from now on.
-    pub(crate) fn evidence(&self) -> Result<Evidence> {
-        Evidence::from_now(&self.evidence)
-    }
-
-    /// Who sends them.
-    pub(crate) fn suspects(&self) -> Result<Suspects> {
+    /// What it keeps of the frames that it objects to from now on.
+    pub(crate) fn lookout(&self) -> Result<Lookout> {
         let links = self.guarded.places.iter().map(|place| place.link);
-        Ok(Suspects::new(self.evidence()?, links.collect()))
+        let evidence = Evidence::from_now(&self.evidence)?;
+        Ok(Lookout::new(evidence, links.collect()))
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceSample>> {

@@ -16,7 +16,6 @@ use crate::{
     announcement,
     cli::{OutputArgs, RunArgs},
     config::{self, Output},
-    flows::Flows,
     found::Found,
     guard::{Guard, Options},
     log,
@@ -27,7 +26,7 @@ use crate::{
     runtime,
     sample::Sample,
     stats::Followed,
-    watch,
+    watch::{self, Insight},
 };
 
 /// Between two readings.
@@ -56,18 +55,17 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
             None => None,
         };
         if let Some(found) = watched(args, verbose, &options.interfaces)? {
-            return Box::pin(shown.follow(metrics, found)).await;
+            return shown.follow(metrics, found).await;
         }
         let mut guard = Guard::attach(&options)?;
         announcement::announce(&guard, &options.sources);
         if options.log == Log::Debug {
             log::follow(guard.ebpf())?;
         }
-        let suspects = guard.suspects()?;
         let role = Role::Guards {
             filter: guard.has_filter(),
         };
-        Box::pin(shown.watch(role, metrics, suspects, guard)).await
+        Box::pin(shown.watch(role, metrics, guard)).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -88,28 +86,19 @@ fn watched(args: &RunArgs, verbose: bool, names: &[String]) -> Result<Option<Fou
 }
 
 /// A guard that can be read.
-trait Source {
+trait Source: Insight {
     fn sample(&mut self) -> Result<Sample>;
-    fn flows(&self) -> Result<Flows>;
 }
 
 impl Source for Guard {
     fn sample(&mut self) -> Result<Sample> {
         self.sample()
     }
-
-    fn flows(&self) -> Result<Flows> {
-        self.flows()
-    }
 }
 
 impl Source for Followed {
     fn sample(&mut self) -> Result<Sample> {
         self.sample()
-    }
-
-    fn flows(&self) -> Result<Flows> {
-        self.flows()
     }
 }
 
@@ -131,23 +120,16 @@ impl Shown {
             io::stderr(),
             "watching the guard on {names} that `tcpguard attach` has attached; it stays"
         );
-        let suspects = followed.suspects()?;
-        self.watch(Role::Watches, metrics, suspects, followed).await
+        Box::pin(self.watch(Role::Watches, metrics, followed)).await
     }
 
     /// Shows readings, says alarms, and hands metrics out meanwhile, with no more privileges than that
     /// takes.
-    async fn watch(
-        self,
-        role: Role,
-        metrics: Option<Server>,
-        suspects: Suspects,
-        source: impl Source,
-    ) -> Result<()> {
+    async fn watch(self, role: Role, metrics: Option<Server>, source: impl Source) -> Result<()> {
+        let suspects = Suspects::new(source.lookout()?);
         // Whose reader is slow, or wants to know rarely, must not make metrics old.
         let shared = RefCell::new(source);
         let sample = || shared.borrow_mut().sample();
-        let flows = || shared.borrow().flows();
         let is_heard = !watch::takes_screen(self.output);
         let herald = Herald::new(&self.thresholds, suspects, is_heard)?;
         let alarms = herald.current();
@@ -160,7 +142,7 @@ impl Shown {
         tokio::select! {
             // The display comes first: it opens the terminal, which may be somebody else's.
             biased;
-            watched = watch::watch(self.output, self.interval, self.limit, displayed, flows) => watched,
+            watched = watch::watch(self.output, self.interval, self.limit, displayed, &shared) => watched,
             confined = confined(role) => match confined? {},
             never = herald.follow(sample) => match never {},
             never = served(metrics, sample) => match never {},

@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    alarm::Suspects,
     cli::{MetricsArgs, OutputArgs, StatsArgs},
+    evidence::lookout::Lookout,
     flows::Flows,
     found::{self, Found},
     metrics,
@@ -19,7 +19,7 @@ use crate::{
     reader::Reader,
     runtime,
     sample::Sample,
-    watch::{self, once},
+    watch::{self, Insight, once},
 };
 
 /// Prints one reading of each guard, or one of a single guard every interval.
@@ -34,8 +34,8 @@ pub fn stats(args: &StatsArgs) -> Result<ExitCode> {
         };
         let followed = RefCell::new(Followed::new(single(guards)?)?);
         let sample = || followed.borrow_mut().sample();
-        let flows = || followed.borrow().flows();
-        runtime::block_on(watch::watch(output, interval, args.duration, sample, flows))?;
+        let watched = watch::watch(output, interval, args.duration, sample, &followed);
+        runtime::block_on(watched)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut texts = Vec::new();
@@ -86,11 +86,6 @@ impl Followed {
         })
     }
 
-    /// Who sends what it objects to, whatever programs it has.
-    pub(crate) fn suspects(&self) -> Result<Suspects> {
-        self.reader.suspects()
-    }
-
     /// Its maps live as long as they are read, and would seem to be a guard that sees nothing.
     pub(crate) fn sample(&mut self) -> Result<Sample> {
         let interfaces = netlink::interfaces()?;
@@ -101,11 +96,6 @@ impl Followed {
         self.reader.sample()
     }
 
-    /// Its tables.
-    pub(crate) fn flows(&self) -> Result<Flows> {
-        self.reader.flows()
-    }
-
     /// The guard with other programs, as after a reload, and so perhaps another policy.
     fn successor(&self) -> Result<Self> {
         let mut guards = found::guards()?.into_iter();
@@ -114,6 +104,17 @@ impl Followed {
             Some(found) => Self::new(found),
             None => bail!("the guard on {} was taken off", self.names),
         }
+    }
+}
+
+/// What it keeps stays with its table, whatever programs it has.
+impl Insight for Followed {
+    fn flows(&self) -> Result<Flows> {
+        self.reader.flows()
+    }
+
+    fn lookout(&self) -> Result<Lookout> {
+        self.reader.lookout()
     }
 }
 

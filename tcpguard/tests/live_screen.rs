@@ -3,6 +3,7 @@
 mod common;
 
 use std::{
+    net::SocketAddr,
     process::{self, Command},
     time::Duration,
 };
@@ -12,11 +13,13 @@ use common::{
     place::{PORT, lines},
     stdout,
 };
+use tcpguard_common::flags::TcpFlags;
 use xtask::lab::{
+    forge::{Dice, Forger, blind},
     namespace::Namespace,
     path::Host,
     site::{ETH0, Family, Guarded, Site},
-    traffic::exchange,
+    traffic::{Flow, exchange},
 };
 
 /// A terminal of tmux, in a namespace.
@@ -137,6 +140,34 @@ fn an_operator_walks_through_the_pages() {
 }
 
 #[test]
+fn who_is_on_top_is_seen_for_as_long_as_that_lasts() {
+    let site = Site::new(Guarded::Server).unwrap();
+    let terminal = Terminal::new(&site.server, "top", &run(""));
+    terminal.shows(&["Verdict", "3 top"]);
+    let [line, _] = lines(&site, PORT);
+    let flow = Flow::start(&line.connect(&site.client).unwrap()).unwrap();
+    terminal.press(&["3"]);
+    let client = site.address(Host::Client, Family::Ipv4).to_string();
+    terminal.shows(&["Top over ", &client, "nothing was objected to"]);
+
+    let from = Site::nobody(Family::Ipv4, 1);
+    let ends = |n| (SocketAddr::new(from, n), site.service(Family::Ipv4, PORT));
+    let nulls = (1..=800).map(|n| blind(ends(n), TcpFlags::NULL, 0, &mut Dice::new(n.into())));
+    let forger = Forger::new(&site, Host::Server).unwrap();
+    forger.send(nulls, Duration::from_millis(60)).unwrap();
+    terminal.shows(&[&client, &from.to_string(), "flags-null"]);
+    flow.finish().unwrap();
+    terminal.shows(&["no connection moved anything", "nothing was objected to"]);
+
+    terminal.press(&["Tab"]);
+    terminal.shows(&["Verdict"]);
+    terminal.press(&["3"]);
+    terminal.shows(&["measuring"]);
+    terminal.press(&["q"]);
+    terminal.shows(&["ended 0"]);
+}
+
+#[test]
 fn a_pinned_guard_is_walked_through_as_well_and_stays() {
     let site = Site::new(Guarded::Server).unwrap();
     let (server, _) = site.guarded();
@@ -154,6 +185,8 @@ fn a_pinned_guard_is_walked_through_as_well_and_stays() {
     for color in ["\x1b[31m", "\x1b[32m", "\x1b[33m"] {
         assert!(!painted.contains(color), "{painted:?}");
     }
+    terminal.press(&["3"]);
+    terminal.shows(&["Top over ", "nothing was objected to"]);
     terminal.press(&["C-c"]);
     terminal.shows(&["ended 0"]);
     assert!(done(server, &["status"]).stdout.contains("tcpguard attach"));

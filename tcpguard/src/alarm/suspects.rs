@@ -2,39 +2,33 @@
 
 use std::{collections::BTreeSet, fmt, net::IpAddr};
 
-use tcpguard_common::{abi::Hook, parse::Link, reason::Reason};
+use tcpguard_common::{abi::Hook, reason::Reason};
 
-use crate::evidence::{Evidence, Exhibit};
+use crate::evidence::{archive::Sighting, lookout::Lookout};
 
 /// The frames that a guard keeps, of which each is looked at once.
-pub(crate) struct Suspects {
-    evidence: Evidence,
-    /// What frames begin with, by the slots of interfaces.
-    links: Vec<Link>,
-}
+pub(crate) struct Suspects(Lookout);
 
 /// Where an arriving segment came from, and to which port it went.
 pub(super) type Ends = (IpAddr, u16);
 
 impl Suspects {
-    /// Of a guard whose interfaces have such frames, in the order of their slots.
-    pub(crate) const fn new(evidence: Evidence, links: Vec<Link>) -> Self {
-        Self { evidence, links }
+    /// Of a guard that keeps these.
+    pub(crate) const fn new(kept: Lookout) -> Self {
+        Self(kept)
     }
 
     /// Those that have been kept since the last time.
     pub(super) fn read(&mut self) -> Vec<(Reason, Ends)> {
-        let exhibits = self.evidence.read();
-        exhibits.iter().filter_map(|it| self.look_at(it)).collect()
+        self.0.read().iter().filter_map(look_at).collect()
     }
+}
 
-    fn look_at(&self, exhibit: &Exhibit) -> Option<(Reason, Ends)> {
-        let reason = exhibit.verdict.reason()?;
-        let segment = exhibit.segment(*self.links.get(exhibit.slot)?)?;
-        let [source, destination] = segment.ends();
-        let ends = (source.ip(), destination.port());
-        (exhibit.hook == Hook::Ingress).then_some((reason, ends))
-    }
+fn look_at(sighting: &Sighting) -> Option<(Reason, Ends)> {
+    let exhibit = &sighting.exhibit;
+    let [source, destination] = sighting.segment.as_ref()?.ends();
+    let ends = (source.ip(), destination.port());
+    (exhibit.hook == Hook::Ingress).then_some((exhibit.verdict.reason()?, ends))
 }
 
 /// How the ends of segments are spread, in a sample of them.

@@ -23,10 +23,10 @@ use crate::{
         rate::SourcePrefix,
         sources::Sources,
     },
-    alarm::Suspects,
     cli::{GuardArgs, Mode},
     config::File,
     enforce,
+    evidence::lookout::Lookout,
     flows::{Census, Flows},
     netlink,
     object::Log,
@@ -34,6 +34,7 @@ use crate::{
     reader::{Guarded, Place, Reader},
     sample::{Egress, Ingress, Sample},
     tracking::{Plan, Tracking},
+    watch::Insight,
 };
 
 /// How to guard.
@@ -170,11 +171,6 @@ impl Guard {
         &self.attached
     }
 
-    /// Its tables.
-    pub(crate) fn flows(&self) -> Result<Flows> {
-        self.reader.flows()
-    }
-
     /// Whether it sees what leaves by a filter, which no link holds.
     pub(crate) fn has_filter(&self) -> bool {
         let mut attached = self.attached.iter();
@@ -196,10 +192,15 @@ impl Guard {
     pub fn sample(&mut self) -> Result<Sample> {
         self.reader.sample()
     }
+}
 
-    /// Who sends what it objects to.
-    pub(crate) fn suspects(&self) -> Result<Suspects> {
-        self.reader.suspects()
+impl Insight for Guard {
+    fn flows(&self) -> Result<Flows> {
+        self.reader.flows()
+    }
+
+    fn lookout(&self) -> Result<Lookout> {
+        self.reader.lookout()
     }
 }
 

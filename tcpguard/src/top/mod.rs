@@ -4,9 +4,12 @@
 //! flow tables, twice -> talkers    addresses by the octets of their connections
 //! evidence, between  -> offenders  sources by the segments that were objected to, as a sample tells
 //! ```
+//!
+//! `live` measures the same over and over, for a page of the live table.
 
-mod offenders;
-mod talkers;
+pub(crate) mod live;
+pub(crate) mod offenders;
+pub(crate) mod talkers;
 
 use std::{
     io::{self, Write},

@@ -10,12 +10,12 @@ use crate::evidence::archive::Sighting;
 
 /// A source, and how much of it is objected to in a second.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Offender {
-    pub(super) source: IpAddr,
-    pub(super) dropped_per_s: u64,
-    pub(super) would_drop_per_s: u64,
+pub(crate) struct Offender {
+    pub(crate) source: IpAddr,
+    pub(crate) dropped_per_s: u64,
+    pub(crate) would_drop_per_s: u64,
     /// The most frequent one.
-    pub(super) reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 #[derive(Default)]

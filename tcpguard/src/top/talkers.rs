@@ -16,13 +16,13 @@ use crate::flows::{Connection, Flows};
 
 /// An address, and what it moves in a second.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Talker {
-    pub(super) address: IpAddr,
+pub(crate) struct Talker {
+    pub(crate) address: IpAddr,
     /// Those that are there at the end.
-    pub(super) connections: u64,
-    pub(super) octets_per_s: u64,
-    pub(super) sent_per_s: u64,
-    pub(super) received_per_s: u64,
+    pub(crate) connections: u64,
+    pub(crate) octets_per_s: u64,
+    pub(crate) sent_per_s: u64,
+    pub(crate) received_per_s: u64,
 }
 
 /// What connections have moved between two walks over the tables.
@@ -51,6 +51,24 @@ impl Moved {
     /// Takes the second one, so much later.
     pub(super) fn end(&mut self, flows: &Flows, elapsed: Duration) {
         flows.for_each(|connection| self.count(&connection, elapsed));
+    }
+
+    /// Takes the second one, and returns it as the first of the next time. Both are there until then,
+    /// each with some fifty octets for a connection.
+    pub(super) fn go_on(&mut self, flows: &Flows, elapsed: Duration) -> Self {
+        let mut next = self.next();
+        flows.for_each(|connection| {
+            self.count(&connection, elapsed);
+            next.remember(&connection);
+        });
+        next
+    }
+
+    fn next(&self) -> Self {
+        Self {
+            hasher: self.hasher.clone(),
+            ..Self::default()
+        }
     }
 
     fn remember(&mut self, connection: &Connection) {

@@ -1,6 +1,9 @@
 //! What is on the screen beside the numbers, and what keys do to that.
 
-use super::{connections::List, keys::Key, trend::History};
+use anyhow::Result;
+
+use super::{Insight, connections::List, keys::Key, trend::History};
+use crate::top::live::Ranking;
 
 /// What fills the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +13,8 @@ pub(super) enum Page {
     Overview,
     /// Single connections.
     Connections,
+    /// Who moves most, and who is objected to most.
+    Top,
 }
 
 /// What is shown, and how far somebody has typed.
@@ -18,6 +23,7 @@ pub(super) struct App {
     pub(super) page: Page,
     pub(super) is_helping: bool,
     pub(super) list: List,
+    pub(super) ranking: Ranking,
     pub(super) history: History,
 }
 
@@ -43,12 +49,12 @@ impl App {
             Key::Char('?') => self.is_helping = true,
             Key::Char('1') => self.page = Page::Overview,
             Key::Char('2') => self.page = Page::Connections,
+            Key::Char('3') => self.page = Page::Top,
             Key::Tab => self.page = self.page.next(),
-            Key::Escape if is_list && !self.list.is_deep() => self.page = Page::Overview,
-            _ if is_list => self.list.press(key),
+            _ if is_list && (key != Key::Escape || self.list.is_deep()) => self.list.press(key),
+            Key::Escape => self.page = Page::Overview,
             Key::Char(_)
             | Key::Enter
-            | Key::Escape
             | Key::Backspace
             | Key::Up
             | Key::Down
@@ -61,11 +67,31 @@ impl App {
     }
 }
 
+impl App {
+    /// Looks at what the page shows beside the reading, where it is time to.
+    pub(super) fn look(&mut self, insight: &impl Insight) -> Result<()> {
+        // What was measured a while ago is no beginning of what is measured now.
+        if self.page != Page::Top {
+            self.ranking = Ranking::default();
+        }
+        match self.page {
+            Page::Connections if self.list.is_due() => self.list.walk(&insight.flows()?),
+            Page::Top if self.ranking.is_due() => {
+                let open = || insight.lookout();
+                self.ranking.go_on(&insight.flows()?, open)?;
+            }
+            Page::Overview | Page::Connections | Page::Top => {}
+        }
+        Ok(())
+    }
+}
+
 impl Page {
     const fn next(self) -> Self {
         match self {
             Self::Overview => Self::Connections,
-            Self::Connections => Self::Overview,
+            Self::Connections => Self::Top,
+            Self::Top => Self::Overview,
         }
     }
 }
@@ -105,7 +131,10 @@ mod tests {
         for (key, page) in [
             (Key::Char('2'), Page::Connections),
             (Key::Char('1'), Page::Overview),
+            (Key::Char('3'), Page::Top),
+            (Key::Escape, Page::Overview),
             (Key::Tab, Page::Connections),
+            (Key::Tab, Page::Top),
             (Key::Tab, Page::Overview),
         ] {
             app.press(key);

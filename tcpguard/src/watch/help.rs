@@ -9,10 +9,11 @@ use ratatui::{
 
 use super::tone::{Palette, Tone};
 
-const HELP: [(&str, &str); 15] = [
+const HELP: [(&str, &str); 16] = [
     ("1", "overview"),
     ("2", "connections"),
-    ("Tab", "the other page"),
+    ("3", "top: who moves most, and who is objected to most"),
+    ("Tab", "the next page"),
     ("Ctrl-L", "draw it anew"),
     (
         "q, Ctrl-C",

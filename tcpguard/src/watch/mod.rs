@@ -21,6 +21,7 @@ mod help;
 mod lines;
 mod overview;
 mod table;
+mod top;
 mod trend;
 
 mod json;
@@ -41,7 +42,7 @@ pub(crate) mod specimen;
 mod tone;
 pub(crate) mod turnover;
 
-use std::{future::Future, io::IsTerminal as _, time::Duration};
+use std::{cell::RefCell, future::Future, io::IsTerminal as _, time::Duration};
 
 use anyhow::{Result, bail};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -52,7 +53,7 @@ use self::{
     reading::Reading,
     table::LiveTable,
 };
-use crate::{cli::OutputArgs, flows::Flows, sample::Sample};
+use crate::{cli::OutputArgs, evidence::lookout::Lookout, flows::Flows, sample::Sample};
 
 // Tests compare whole screens, which a release must not change.
 const VERSION: &str = if cfg!(test) {
@@ -64,16 +65,36 @@ const VERSION: &str = if cfg!(test) {
 /// How long the last words may take where nobody reads.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Shows a sample each `interval`, and single connections of `flows` to who asks for them, until a signal or a key ends it or `limit` has passed.
+/// What is behind the numbers of a guard, for who asks.
+pub(crate) trait Insight {
+    /// Its tables.
+    fn flows(&self) -> Result<Flows>;
+
+    /// What it keeps of the frames that it objects to from now on.
+    fn lookout(&self) -> Result<Lookout>;
+}
+
+impl<I: Insight> Insight for RefCell<I> {
+    fn flows(&self) -> Result<Flows> {
+        self.borrow().flows()
+    }
+
+    fn lookout(&self) -> Result<Lookout> {
+        self.borrow().lookout()
+    }
+}
+
+/// Shows a sample each `interval`, and what `insight` gives to who asks for it, until a signal or a key
+/// ends it or `limit` has passed.
 ///
 /// One last sample is shown at the end, so a run that is shorter than an interval reports as well.
 /// Fails with the [`std::io::Error`] of a broken pipe when the reader leaves.
-pub async fn watch(
+pub(crate) async fn watch(
     output: OutputArgs,
     interval: Duration,
     limit: Option<Duration>,
     mut sample: impl FnMut() -> Result<Sample>,
-    flows: impl FnMut() -> Result<Flows>,
+    insight: &impl Insight,
 ) -> Result<()> {
     let ending = Ending::new(limit)?;
     let form = Form::choose(output)?;
@@ -91,7 +112,7 @@ pub async fn watch(
                 .await
         }
         Form::Table => {
-            let table = LiveTable::new(interval, flows)?;
+            let table = LiveTable::new(interval, insight)?;
             watched.show_in(table, first).await
         }
     }
@@ -208,7 +229,7 @@ impl<S: FnMut() -> Result<Sample>> Watched<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, rc::Rc};
+    use std::rc::Rc;
 
     use super::{specimen::sample, *};
 

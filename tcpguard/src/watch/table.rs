@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::{
-    Display, Input, Reading,
-    app::{App, Page, Pressed},
+    Display, Input, Insight, Reading,
+    app::{App, Pressed},
     keys::{Key, Keys},
     output::Output,
     screen::{self, Screen},
@@ -14,10 +14,9 @@ use super::{
     tone::Palette,
     view::{self, Shown},
 };
-use crate::flows::Flows;
 
 /// The live table on a terminal, and the summary that stays behind in its scrollback.
-pub(super) struct LiveTable<F> {
+pub(super) struct LiveTable<'a, I> {
     /// `None` once the terminal is given back.
     screen: Option<Screen>,
     keys: Keys,
@@ -25,12 +24,12 @@ pub(super) struct LiveTable<F> {
     palette: Palette,
     output: Output,
     app: App,
-    /// Opens the flow tables, for the page of connections.
-    flows: F,
+    /// For pages of more than the reading has.
+    insight: &'a I,
 }
 
-impl<F: FnMut() -> Result<Flows>> LiveTable<F> {
-    pub(super) fn new(interval: Duration, flows: F) -> Result<Self> {
+impl<'a, I: Insight> LiveTable<'a, I> {
+    pub(super) fn new(interval: Duration, insight: &'a I) -> Result<Self> {
         let palette = if screen::is_colored() {
             Palette::Colored
         } else {
@@ -47,24 +46,19 @@ impl<F: FnMut() -> Result<Flows>> LiveTable<F> {
             palette,
             output,
             app: App::default(),
-            flows,
+            insight,
         })
     }
 
     /// Takes what is new into what is shown beside the reading.
     fn go_on(&mut self, reading: &Reading) {
         self.app.history.add(reading);
-        // If they cannot be opened the guard has gone, which the next sample says.
-        if self.app.page == Page::Connections
-            && self.app.list.is_due()
-            && let Ok(flows) = (self.flows)()
-        {
-            self.app.list.walk(&flows);
-        }
+        // If something cannot be opened the guard has gone, which the next sample says.
+        let _ = self.app.look(self.insight);
     }
 }
 
-impl<F: FnMut() -> Result<Flows>> Display for LiveTable<F> {
+impl<I: Insight> Display for LiveTable<'_, I> {
     fn begin(&mut self, reading: &Reading) -> Result<()> {
         self.show(reading)
     }

@@ -18,6 +18,7 @@ use super::{
     connections, help, number,
     reading::Reading,
     tone::{Palette, Tone},
+    top,
 };
 use crate::alarm;
 
@@ -60,10 +61,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown<'_>) {
 }
 
 /// The keys of every page.
-const KEYS: [(&str, &str); 4] = [
+const KEYS: [(&str, &str); 5] = [
     ("q", "quit"),
     ("1", "overview"),
     ("2", "connections"),
+    ("3", "top"),
     ("?", "help"),
 ];
 
@@ -73,16 +75,26 @@ impl Shown<'_> {
         match self.app.page {
             Page::Overview => lines.extend(self.overview(width, height.saturating_sub(1))),
             Page::Connections => {
-                let drawn = connections::Drawn {
-                    palette: self.palette,
-                    width,
-                    height: height.saturating_sub(2),
-                };
                 lines.push(Line::default());
-                lines.extend(drawn.page(&self.app.list));
+                lines.extend(self.drawn(width, height).page(&self.app.list));
+            }
+            Page::Top => {
+                lines.push(Line::default());
+                let enforcing = self.reading.sample.enforcing;
+                let drawn = self.drawn(width, height);
+                lines.extend(top::page(&self.app.ranking, enforcing, drawn));
             }
         }
         lines
+    }
+
+    /// Below the header and a blank line.
+    const fn drawn(&self, width: usize, height: usize) -> connections::Drawn {
+        connections::Drawn {
+            palette: self.palette,
+            width,
+            height: height.saturating_sub(2),
+        }
     }
 
     fn header(&self, width: usize) -> Line<'static> {
@@ -119,15 +131,16 @@ impl Shown<'_> {
             }
             Page::Connections => {
                 left.extend(self.keys(connections::footer(list)));
-                left.extend(self.keys(&[KEYS[1], KEYS[3]]));
+                left.extend(self.keys(&[KEYS[1], KEYS[3], KEYS[4]]));
             }
+            Page::Top => left.extend(self.keys(&[KEYS[1], KEYS[2], KEYS[4]])),
         }
         let hints = match self.app.page {
             Page::Overview => &[
                 "totals since attach, rates over the last interval",
                 "rates: last interval",
             ][..],
-            Page::Connections => &[],
+            Page::Connections | Page::Top => &[],
         };
         let hints: Vec<_> = hints.iter().copied().map(String::from).collect();
         self.justified(left, &hints, width)
@@ -172,7 +185,7 @@ mod tests {
         super::{connections::specimen::list, keys::Key, specimen, trend::History},
         *,
     };
-    use crate::sample::Sample;
+    use crate::{sample::Sample, top::live::specimen::ranking};
 
     fn drawn(shown: &Shown<'_>, width: u16, height: u16) -> Buffer {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -247,6 +260,7 @@ mod tests {
         let mut app = App {
             history: History::specimen(),
             list: list(),
+            ranking: ranking(),
             ..App::default()
         };
         for key in keys {
@@ -266,6 +280,7 @@ mod tests {
                 &[connections, Key::Char('/'), Key::Char('x'), Key::Enter],
             ),
             ("connection", &[connections, Key::Down, Key::Enter]),
+            ("top", &[Key::Char('3')]),
             ("help", &[Key::Char('?')]),
         ] {
             let app = app(keys);
@@ -379,6 +394,7 @@ mod tests {
                 for keys in 1..=typed.len() {
                     page(&app(&typed[..keys]), width, height);
                 }
+                page(&app(&[Key::Char('3')]), width, height);
             }
         }
         screen(&reading, Palette::Colored, 500, 200);

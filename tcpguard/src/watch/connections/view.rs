@@ -106,7 +106,7 @@ impl Drawn {
         line
     }
 
-    pub(super) fn span(self, text: impl Into<String>, tone: Tone) -> Span<'static> {
+    pub(in super::super) fn span(self, text: impl Into<String>, tone: Tone) -> Span<'static> {
         Span::styled(text.into(), self.palette.style(tone))
     }
 }
