@@ -76,9 +76,10 @@ extern "C" fn ingress_admit(ctx: *mut xdp_md, parsed: *mut Parsed) -> u32 {
 /// Why a SYN may open no connection. What is refused for its port takes nothing of anybody's rate.
 #[inline(always)]
 fn refusal(ctx: &XdpContext, parsed: &Parsed) -> Option<Reason> {
-    if !admits(ctx, parsed.question.rest.destination_port) {
+    let (slot, _) = config::interface(ctx);
+    if !admits(slot, parsed.question.rest.destination_port) {
         Some(Reason::InboundClosed)
-    } else if config::limits_rates() && limits::is_exceeded(ctx, parsed) {
+    } else if config::limits_rates() && limits::is_exceeded(slot, parsed) {
         Some(Reason::RateLimited)
     } else {
         None
@@ -87,8 +88,7 @@ fn refusal(ctx: &XdpContext, parsed: &Parsed) -> Option<Reason> {
 
 /// Whether a SYN to this port may open a connection.
 #[inline(always)]
-fn admits(ctx: &XdpContext, port: u16) -> bool {
-    let (slot, _) = config::interface(ctx);
+fn admits(slot: usize, port: u16) -> bool {
     !config::limits_ports(slot)
         || PORTS
             .get(slot as u32)

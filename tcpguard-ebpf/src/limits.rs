@@ -1,7 +1,6 @@
 //! How many connections what arrives may open: by the buckets of its interface and of its source.
 #![expect(unsafe_code, reason = "map values are reached through raw pointers")]
 
-use aya_ebpf::programs::XdpContext;
 use tcpguard_common::{
     conn::time::Ticks,
     flow::{FlowKey4, FlowKey6},
@@ -15,11 +14,10 @@ use crate::{
     parsed::Parsed,
 };
 
-/// Whether a SYN that arrives would be one too many; if not, it is reckoned in. Its source is asked
+/// Whether a SYN that arrives at the interface in a slot would be one too many; if not, it is reckoned in. Its source is asked
 /// first, so that one that exceeds its own rate takes nothing of everybody's.
 #[inline(always)]
-pub(crate) fn is_exceeded(ctx: &XdpContext, parsed: &Parsed) -> bool {
-    let (slot, _) = config::interface(ctx);
+pub(crate) fn is_exceeded(slot: usize, parsed: &Parsed) -> bool {
     let Some(limit) = LIMITS.get_ptr_mut(slot as u32) else {
         return false;
     };

@@ -50,7 +50,7 @@ pub(crate) fn take_off(interface: &Interface) -> Result<Vec<Foreign>> {
     let name = &interface.name;
     let mut taken = Vec::new();
     for id in &interface.xdp_programs {
-        let program = programs::loaded()?.into_iter().find(|it| it.id() == *id);
+        let program = programs::with_id(*id)?;
         let program = program.with_context(|| format!("the program {id} on {name} has gone"))?;
         let link = link(interface, *id)?;
         if link.is_some() && programs::is_guard(program.name()) {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use aya::util::KernelVersion;
+use rustix::thread::capabilities;
 
 /// XDP over several buffers, which large frames need (Linux commit f45d5b6ce2e8).
 const MINIMUM_KERNEL: (u8, u8) = (5, 18);
@@ -53,14 +54,10 @@ fn check_kernel(version: KernelVersion) -> Result<()> {
     Ok(())
 }
 
-/// The set of capabilities in force, one bit each (proc(5), `CapEff`).
+/// The set of capabilities in force, one bit each.
 fn effective_capabilities() -> Result<u64> {
-    const STATUS: &str = "/proc/self/status";
-    let status =
-        std::fs::read_to_string(STATUS).with_context(|| format!("failed to read {STATUS}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let line = line.with_context(|| format!("{STATUS} has no line CapEff"))?;
-    u64::from_str_radix(line.trim(), 16).with_context(|| format!("CapEff in {STATUS} is no number"))
+    let sets = capabilities(None).context("failed to read the capabilities of this process")?;
+    Ok(sets.effective.bits())
 }
 
 fn check_capabilities(effective: u64) -> Result<()> {

@@ -24,6 +24,11 @@ pub(crate) fn loaded() -> Result<Vec<ProgramInfo>> {
     Ok(programs)
 }
 
+/// The one with this number; `None` if it has gone.
+pub(crate) fn with_id(id: u32) -> Result<Option<ProgramInfo>> {
+    Ok(loaded()?.into_iter().find(|program| program.id() == id))
+}
+
 /// Whether the ingress program of a guard has this name in the kernel.
 pub(crate) fn is_guard(name: &[u8]) -> bool {
     is_cut(name, INGRESS_PROGRAM)

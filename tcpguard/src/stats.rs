@@ -119,7 +119,7 @@ impl Insight for Followed {
 }
 
 /// The guards that are on any of the named interfaces; all if none is named.
-fn chosen(mut guards: Vec<Found>, names: &[String]) -> Result<Vec<Found>> {
+pub(crate) fn chosen(mut guards: Vec<Found>, names: &[String]) -> Result<Vec<Found>> {
     for name in names {
         let is_on = |found: &Found| found.names().contains(name);
         if !guards.iter().any(is_on) {

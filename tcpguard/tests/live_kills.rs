@@ -7,8 +7,6 @@
 )]
 
 mod common;
-#[path = "live_conntrack/random.rs"]
-mod random;
 
 use std::{
     env, fs,
@@ -26,10 +24,10 @@ use common::{
     reading, xdp_program,
 };
 use nix::sys::signal::Signal;
-use random::Random;
 use tcpguard_common::flags::TcpFlags;
 use xtask::lab::{
     attack::{Attacker, Scan, Volley},
+    forge::Dice,
     line::Line,
     network::{Network, UPLINK},
     path::Path,
@@ -113,7 +111,7 @@ struct Scene {
     network: Network,
     witness: Witness,
     flow: Flow,
-    random: Random,
+    dice: Dice,
     durations: [Duration; 4],
     /// What had come through when the guard was pinned, as long as it is.
     came_through: Option<u64>,
@@ -132,7 +130,7 @@ impl Scene {
             network,
             witness,
             flow,
-            random: Random(seed),
+            dice: Dice::new(seed),
             durations,
             came_through: None,
         };
@@ -142,7 +140,7 @@ impl Scene {
     /// Begins a change, and kills it somewhere between before it does anything and after it has done it
     /// all.
     fn kill(&mut self) -> Change {
-        let change = self.random.pick(&Change::ALL);
+        let change = Change::ALL[self.dice.throw() as usize % Change::ALL.len()];
         match (change, self.is_pinned()) {
             (Change::Attach, true) => self.detach(),
             (Change::Reload | Change::Upgrade | Change::Detach, false) => self.attach(),
@@ -150,7 +148,7 @@ impl Scene {
             }
         }
         let whole = self.durations[change as usize];
-        let moment = whole * self.random.below(1100) / 1000;
+        let moment = whole * (self.dice.throw() % 1100) / 1000;
         let mut command = self.network.server.command(TCPGUARD);
         let process = Process::spawn(command.args(change.args()));
         thread::sleep(moment);
@@ -232,7 +230,7 @@ fn whatever_is_killed_protection_and_connections_go_on_and_no_orphan_stays() {
         scene.flow.advance(STRIDE).unwrap();
         let is_whole = !matches!(change, Change::Reload | Change::Upgrade);
         // Else the next `attach` begins with what this one has left.
-        if is_whole && scene.random.once_in(2) {
+        if is_whole && scene.dice.throw().is_multiple_of(2) {
             scene.detach();
         }
     }

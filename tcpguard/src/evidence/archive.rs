@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tcpguard_common::{conn::state::State, parse::Link, policy::ReasonSet, segment::Segment};
 use tokio::time::sleep;
 
-use super::{Evidence, Exhibit};
+use super::{Exhibit, lookout::Lookout};
 use crate::{
     found::{self, Found},
     watch::ending::Ending,
@@ -29,7 +29,7 @@ struct Guard {
     names: String,
     /// The kernel's number of its table, which stays when its programs are exchanged.
     table: u32,
-    evidence: Evidence,
+    lookout: Lookout,
     /// Where its interfaces begin among the places.
     first: usize,
 }
@@ -128,7 +128,10 @@ impl Archive {
         self.guards.push(Guard {
             names: found.names().join(", "),
             table: found.table()?,
-            evidence: found.evidence()?,
+            lookout: Lookout::new(
+                found.evidence()?,
+                config.guarded().map(|slot| slot.link()).collect(),
+            ),
             first: self.places.len(),
         });
         for (slot, interface) in config.guarded().zip(found.slots(&config)) {
@@ -163,16 +166,12 @@ impl Archive {
         } = self;
         let mut seen = Vec::new();
         for guard in guards {
-            let exhibits = guard.evidence.read().into_iter();
-            seen.extend(exhibits.filter_map(|exhibit| {
-                let number = guard.first + exhibit.slot;
-                let place = places.get(number).filter(|place| place.is_chosen)?;
-                let is_wanted = reasons.contains(exhibit.verdict.reason()?);
-                is_wanted.then(|| Sighting {
-                    place: number,
-                    segment: exhibit.segment(place.link),
-                    exhibit,
-                })
+            let sightings = guard.lookout.read().into_iter();
+            seen.extend(sightings.filter_map(|sighting| {
+                let place = guard.first + sighting.place;
+                let is_chosen = places.get(place)?.is_chosen;
+                let is_wanted = reasons.contains(sighting.exhibit.verdict.reason()?);
+                (is_chosen && is_wanted).then_some(Sighting { place, ..sighting })
             }));
         }
         seen.sort_by_key(|sighting| sighting.exhibit.time);

@@ -107,11 +107,10 @@ impl Census {
     /// The tables are mapped for the walk only: while they are, all of them seem to be this process's
     /// memory.
     pub fn tables(&mut self, map: impl FnOnce() -> Result<Flows>) -> Result<Tables> {
-        let start = Instant::now();
-        if self.due.is_at(start) {
-            let spent = clock::spent();
+        let walk = Walk::begin();
+        if self.due.is_at(walk.start) {
             self.counted = self.walk(&map()?);
-            self.due.after(start, clock::spent().saturating_sub(spent));
+            self.due = walk.end();
         }
         Ok(self.counted)
     }
@@ -129,6 +128,27 @@ impl Census {
     }
 }
 
+/// A walk over the tables, and what of a CPU had been spent before it.
+pub(crate) struct Walk {
+    pub(crate) start: Instant,
+    spent: Duration,
+}
+
+impl Walk {
+    /// Begins now.
+    pub(crate) fn begin() -> Self {
+        Self {
+            start: Instant::now(),
+            spent: clock::spent(),
+        }
+    }
+
+    /// When it is time for the next one.
+    pub(crate) fn end(self) -> Due {
+        Due::after(self.start, clock::spent().saturating_sub(self.spent))
+    }
+}
+
 /// When it is time for the next walk; `None` for at once.
 #[derive(Debug, Default)]
 pub(crate) struct Due(Option<Instant>);
@@ -139,10 +159,10 @@ impl Due {
         self.0.is_none_or(|due| now >= due)
     }
 
-    /// Sets the next one after a walk that took so much of a CPU. Not by the clock on the wall, which a
+    /// After a walk that took so much of a CPU. Not by the clock on the wall, which a
     /// loaded machine stretches: a small table would be counted seldom while others work.
-    pub(crate) fn after(&mut self, start: Instant, took: Duration) {
-        self.0 = start.checked_add(took.saturating_mul(REST + 1));
+    fn after(start: Instant, took: Duration) -> Self {
+        Self(start.checked_add(took.saturating_mul(REST + 1)))
     }
 }
 
@@ -185,9 +205,8 @@ mod tests {
     #[test]
     fn a_walk_is_followed_by_ninety_nine_times_its_length_of_rest() {
         let start = Instant::now();
-        let mut due = Due(None);
-        assert!(due.is_at(start), "the first is at once");
-        due.after(start, Duration::from_millis(20));
+        assert!(Due(None).is_at(start), "the first is at once");
+        let due = Due::after(start, Duration::from_millis(20));
         assert!(!due.is_at(start + Duration::from_millis(1_999)));
         assert!(due.is_at(start + Duration::from_secs(2)));
     }

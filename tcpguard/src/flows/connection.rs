@@ -113,6 +113,12 @@ impl Connection {
             .or_else(|| only(Marks::FIN))
     }
 
+    /// Octets of payload that both directions have sent.
+    #[must_use]
+    pub const fn octets(&self) -> u64 {
+        self.original.octets() + self.reply.octets()
+    }
+
     /// By source, then by destination: the order of a listing.
     #[must_use]
     pub const fn order(&self) -> (SocketAddr, SocketAddr) {

@@ -19,7 +19,7 @@ use tcpguard_common::{
     table::Set,
 };
 
-pub(crate) use self::census::Due;
+pub(crate) use self::census::{Due, Walk};
 pub use self::{
     census::{Census, Tables},
     connection::{Connection, Ends},

@@ -7,7 +7,6 @@ use aya::{
     programs::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
         links::{FdLink, LinkError},
-        loaded_programs,
         tc::{self, TcAttachOptions},
     },
     sys::SyscallError,
@@ -147,9 +146,9 @@ fn occupied(interface: String, id: u32) -> AttachError {
 }
 
 fn program_name(id: u32) -> String {
-    loaded_programs()
-        .filter_map(Result::ok)
-        .find(|program| program.id() == id)
+    // Who may attach may not always look.
+    let program = programs::with_id(id).ok().flatten();
+    program
         .and_then(|program| program.name_as_str().map(str::to_owned))
         .unwrap_or_else(|| "without a name".to_owned())
 }

@@ -9,9 +9,8 @@ use super::{
     talkers::{Moved, Talker},
 };
 use crate::{
-    clock,
     evidence::lookout::Lookout,
-    flows::{Due, Flows},
+    flows::{Due, Flows, Walk},
 };
 
 /// Rows of a list that are kept, more than any screen has.
@@ -65,8 +64,8 @@ impl Ranking {
         flows: &Flows,
         open: impl FnOnce() -> Result<Lookout>,
     ) -> Result<()> {
-        let since = Instant::now();
-        let spent = clock::spent();
+        let walk = Walk::begin();
+        let since = walk.start;
         let (moved, lookout) = if let Some(mut measure) = self.underway.take() {
             let elapsed = since.duration_since(measure.since);
             let next = measure.moved.go_on(flows, elapsed);
@@ -87,7 +86,7 @@ impl Ranking {
             moved,
             lookout,
         });
-        self.due.after(since, clock::spent().saturating_sub(spent));
+        self.due = walk.end();
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use std::{
     io::{self, Write},
     process::ExitCode,
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result};
@@ -31,7 +31,7 @@ use crate::{
     evidence::archive::{self, Archive},
     flows::Flows,
     found::{self, Found},
-    preflight,
+    preflight, stats,
     watch::number,
 };
 
@@ -40,12 +40,7 @@ pub fn top(args: &TopArgs) -> Result<ExitCode> {
     preflight::check_reader()?;
     // The archive refuses interfaces that are not guarded.
     let mut archive = Archive::open("top", &args.interfaces, ReasonSet::ALL)?;
-    let mut guards = found::at_least_one("top")?;
-    let is_chosen = |found: &Found| {
-        let names = found.names();
-        args.interfaces.is_empty() || args.interfaces.iter().any(|name| names.contains(name))
-    };
-    guards.retain(is_chosen);
+    let guards = stats::chosen(found::at_least_one("top")?, &args.interfaces)?;
     // What was before is not of this interval.
     archive.read();
     let start = Instant::now();
@@ -142,13 +137,6 @@ impl Top {
         }
         Ok(())
     }
-}
-
-/// So many in this time, a second.
-fn per_second(count: u64, elapsed: Duration) -> u64 {
-    let nanos = elapsed.as_nanos().max(1);
-    let rate = (u128::from(count) * 1_000_000_000 + nanos / 2) / nanos;
-    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

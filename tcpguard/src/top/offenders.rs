@@ -5,8 +5,7 @@ use std::{cmp::Reverse, collections::HashMap, net::IpAddr, time::Duration};
 use serde::Serialize;
 use tcpguard_common::{abi::Hook, reason::Reason, verdict::Verdict};
 
-use super::per_second;
-use crate::evidence::archive::Sighting;
+use crate::{evidence::archive::Sighting, watch::number::per_second};
 
 /// A source, and how much of it is objected to in a second.
 #[derive(Debug, PartialEq, Eq, Serialize)]

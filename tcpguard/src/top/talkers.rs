@@ -9,10 +9,13 @@ use std::{
 };
 
 use serde::Serialize;
-use tcpguard_common::conn::{half::Marks, time::SECOND};
+use tcpguard_common::conn::half::Marks;
 
-use super::per_second;
-use crate::flows::{Connection, Flows};
+use crate::{
+    clock,
+    flows::{Connection, Flows},
+    watch::number::per_second,
+};
 
 /// An address, and what it moves in a second.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -82,11 +85,7 @@ impl Moved {
         let before = match self.before.get(&ends) {
             Some(before) => *before,
             // It began meanwhile, or it was taken over with a past of its own.
-            None if f64::from(connection.age) / f64::from(SECOND)
-                <= elapsed.as_secs_f64() + 1.0 =>
-            {
-                [0, 0]
-            }
+            None if clock::time(connection.age) <= elapsed + Duration::from_secs(1) => [0, 0],
             None => now,
         };
         // A direction that was anchored anew may have gone back.

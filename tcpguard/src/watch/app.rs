@@ -65,9 +65,7 @@ impl App {
         }
         Pressed::Goes
     }
-}
 
-impl App {
     /// Looks at what the page shows beside the reading, where it is time to.
     pub(super) fn look(&mut self, insight: &impl Insight) -> Result<()> {
         // What was measured a while ago is no beginning of what is measured now.

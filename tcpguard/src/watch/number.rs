@@ -63,6 +63,13 @@ pub(crate) fn scaled(number: u64) -> String {
     number.to_string()
 }
 
+/// So many in this time, a second, to the nearest; of no time as of the shortest there is.
+pub(crate) fn per_second(count: u64, elapsed: Duration) -> u64 {
+    let nanos = elapsed.as_nanos().max(1);
+    let rate = (u128::from(count) * 1_000_000_000 + nanos / 2) / nanos;
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
 /// A part of a whole, never rounded to all or to nothing: `98.7 %`.
 pub(super) fn share(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {

@@ -8,6 +8,7 @@ use tcpguard_common::{
     verdict::{Verdict, VerdictKind},
 };
 
+use super::number::per_second;
 use crate::sample::Sample;
 
 /// A sample as it is shown.
@@ -150,15 +151,12 @@ impl Rate {
     }
 
     fn new(count: u64, elapsed: Duration) -> Self {
-        let nanos = elapsed.as_nanos();
-        if count == 0 || nanos == 0 {
+        if count == 0 || elapsed.is_zero() {
             return Self::Zero;
         }
-        let in_a_second = (u128::from(count) * 1_000_000_000 + nanos / 2) / nanos;
-        match u64::try_from(in_a_second) {
-            Ok(0) => Self::Trickle,
-            Ok(rate) => Self::Whole(rate),
-            Err(_) => Self::Whole(u64::MAX),
+        match per_second(count, elapsed) {
+            0 => Self::Trickle,
+            rate => Self::Whole(rate),
         }
     }
 }

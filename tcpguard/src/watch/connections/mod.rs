@@ -23,7 +23,7 @@ pub(super) use self::view::{Drawn, footer};
 use super::keys::Key;
 use crate::{
     conns::Filter,
-    flows::{Connection, Due, Flows},
+    flows::{Connection, Due, Flows, Walk},
 };
 
 /// Connections that are kept to be looked at.
@@ -91,8 +91,7 @@ impl List {
     pub(super) fn walk(&mut self, flows: &Flows) {
         let mut found = Vec::new();
         let mut matching = 0;
-        let now = Instant::now();
-        let spent = crate::clock::spent();
+        let walk = Walk::begin();
         flows.for_each(|connection| {
             if self.filter.takes(&connection) {
                 matching += 1;
@@ -103,10 +102,9 @@ impl List {
             }
         });
         self.order.keep_first(&mut found, MOST);
-        self.take(found, now);
+        self.take(found, walk.start);
         self.matching = matching;
-        self.due
-            .after(now, crate::clock::spent().saturating_sub(spent));
+        self.due = walk.end();
     }
 
     /// Lists these.
@@ -118,11 +116,11 @@ impl List {
             rate: self
                 .before
                 .get(&connection.order())
-                .and_then(|before| rate(*before, octets(&connection), elapsed?)),
+                .and_then(|before| rate(*before, connection.octets(), elapsed?)),
             connection,
         };
         let rows: Vec<_> = found.into_iter().map(row).collect();
-        let moved = |row: &Row| (row.connection.order(), octets(&row.connection));
+        let moved = |row: &Row| (row.connection.order(), row.connection.octets());
         self.before = rows.iter().map(moved).collect();
         self.rows = rows;
         self.walked = Some(now);
@@ -214,12 +212,7 @@ impl List {
     }
 }
 
-/// What both directions have moved.
-fn octets(connection: &Connection) -> u64 {
-    connection.original.octets() + connection.reply.octets()
-}
-
-/// How many that is more than before, a second.
+/// How many octets more than before that is, a second.
 fn rate(before: u64, now: u64, elapsed: Duration) -> Option<u64> {
     // A direction that was anchored anew may have gone back.
     let octets = now.saturating_sub(before);

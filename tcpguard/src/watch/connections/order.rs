@@ -68,12 +68,11 @@ impl Order {
 
     /// Of two connections.
     pub(super) fn of(self, one: &Connection, other: &Connection) -> Ordering {
-        let octets = |it: &Connection| it.original.octets() + it.reply.octets();
         let order = match self.by {
             By::Idle => one.idle.cmp(&other.idle),
             By::Age => one.age.cmp(&other.age),
             By::State => (one.state as u8).cmp(&(other.state as u8)),
-            By::Octets => Reverse(octets(one)).cmp(&Reverse(octets(other))),
+            By::Octets => Reverse(one.octets()).cmp(&Reverse(other.octets())),
             By::Ends => Ordering::Equal,
         };
         let order = order.then_with(|| one.order().cmp(&other.order()));
