@@ -8,15 +8,14 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::{
     Ebpf,
-    programs::{ProgramInfo, SchedClassifier, Xdp},
+    programs::{ProgramFd, ProgramInfo},
 };
-use aya_obj::programs::XdpAttachType;
 use tcpguard_common::abi::{Config, Hook};
 
 use crate::{
     admission::Admission,
     found::{self, Found},
-    guard, netlink,
+    guard, link, netlink,
     object::{self, KEPT, Log},
     pins::{self, Pin, Pins},
     programs,
@@ -88,14 +87,12 @@ impl Pinned {
         guard::load(&mut ebpf)?;
         let mut exchanged = Exchanged(Vec::new());
         for hook in [Hook::Egress, Hook::Ingress] {
-            let info = match hook {
+            let program = match hook {
                 Hook::Ingress => guard::ingress(&mut ebpf)?.info()?,
                 Hook::Egress => guard::egress(&mut ebpf)?.info()?,
             };
-            let id = info.id();
-            let mut program = Program::hold(hook, info)?;
             for pin in self.links.iter().filter(|pin| pin.hook == hook) {
-                let put = exchanged.put(pin, &mut program, id);
+                let put = exchanged.put(pin, &program);
                 if let Err(error) = put.with_context(|| format!("failed to change {pin}")) {
                     return Err(undone(exchanged, pins, error));
                 }
@@ -131,20 +128,20 @@ pub(crate) struct TakenBack {
 /// A link whose program was exchanged.
 struct Link {
     pin: Pin,
-    former: Program,
+    former: ProgramFd,
     /// The kernel's number of its program since.
     present: u32,
 }
 
 impl Exchanged {
-    fn put(&mut self, pin: &Pin, program: &mut Program, id: u32) -> Result<()> {
-        let former = at_work(pin)?.context("it holds no program")?.1;
-        let former = Program::hold(pin.hook, former)?;
-        program.put_on(pin)?;
+    fn put(&mut self, pin: &Pin, program: &ProgramInfo) -> Result<()> {
+        let (_, former) = at_work(pin)?.context("it holds no program")?;
+        let former = former.fd()?;
+        link::update(&pin.link()?, &program.fd()?)?;
         self.0.push(Link {
             pin: pin.clone(),
             former,
-            present: id,
+            present: program.id(),
         });
         Ok(())
     }
@@ -155,7 +152,7 @@ impl Exchanged {
         let mut taken_back = TakenBack::default();
         let mut failure = None;
         // What judges comes last in an exchange, and so first here.
-        for mut link in self.0.into_iter().rev() {
+        for link in self.0.into_iter().rev() {
             match link.take_back() {
                 Ok(Some(name)) if taken_back.restored.contains(&name) => {}
                 Ok(Some(name)) => taken_back.restored.push(name),
@@ -172,44 +169,15 @@ impl Exchanged {
 
 impl Link {
     /// Returns the name of its interface, or nothing if the link is not as it was left here.
-    fn take_back(&mut self) -> Result<Option<String>> {
+    fn take_back(&self) -> Result<Option<String>> {
         let is_ours = |program: &ProgramInfo| program.id() == self.present;
         match at_work(&self.pin)? {
             Some((name, program)) if is_ours(&program) => {
-                self.former.put_on(&self.pin)?;
+                link::update(&self.pin.link()?, &self.former)?;
                 Ok(Some(name))
             }
             _ => Ok(None),
         }
-    }
-}
-
-/// A program, held by its descriptor, whoever has loaded it.
-enum Program {
-    Ingress(Xdp),
-    Egress(SchedClassifier),
-}
-
-impl Program {
-    fn hold(hook: Hook, info: ProgramInfo) -> Result<Self> {
-        let name = pins::name(hook).into();
-        let program = match hook {
-            Hook::Ingress => {
-                Xdp::from_program_info(info, name, XdpAttachType::Interface).map(Self::Ingress)
-            }
-            Hook::Egress => SchedClassifier::from_program_info(info, name).map(Self::Egress),
-        };
-        program.context("failed to open the program")
-    }
-
-    /// Changes the program of a link. The file keeps the link, when it is closed here.
-    fn put_on(&mut self, pin: &Pin) -> Result<()> {
-        let link = pin.link()?;
-        match self {
-            Self::Ingress(program) => program.attach_to_link(link.try_into()?).map(drop)?,
-            Self::Egress(program) => program.attach_to_link(link.try_into()?).map(drop)?,
-        }
-        Ok(())
     }
 }
 

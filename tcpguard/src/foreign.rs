@@ -2,20 +2,14 @@
 //!
 //! A program is on an interface by a link, which a process holds or a file in bpffs, or by netlink, and
 //! then nobody holds it. A link is detached in place: whoever holds it keeps it, and it does nothing.
-#![expect(
-    unsafe_code,
-    reason = "the library detaches no link that it has not made"
-)]
 
-use std::{
-    fmt, fs, io,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
-};
+use std::{fmt, os::fd::OwnedFd};
 
 use anyhow::{Context as _, Result, bail};
 use aya::programs::{links::LinkType, loaded_links};
 
 use crate::{
+    link,
     netlink::{self, Interface},
     programs,
 };
@@ -52,7 +46,7 @@ pub(crate) fn take_off(interface: &Interface) -> Result<Vec<Foreign>> {
     for id in &interface.xdp_programs {
         let program = programs::with_id(*id)?;
         let program = program.with_context(|| format!("the program {id} on {name} has gone"))?;
-        let link = link(interface, *id)?;
+        let link = link_of(interface, *id)?;
         if link.is_some() && programs::is_guard(program.name()) {
             bail!(
                 "the program {id} on {name} is a guard: one of `tcpguard run` ends with its process, and \
@@ -60,7 +54,7 @@ pub(crate) fn take_off(interface: &Interface) -> Result<Vec<Foreign>> {
             );
         }
         let taken_off = match &link {
-            Some((_, descriptor)) => detach(descriptor),
+            Some((_, descriptor)) => link::detach(descriptor),
             None => netlink::take_off_xdp(interface),
         };
         taken_off.with_context(|| format!("failed to take the program {id} off {name}"))?;
@@ -75,13 +69,13 @@ pub(crate) fn take_off(interface: &Interface) -> Result<Vec<Foreign>> {
 }
 
 /// The link by which a program is on an interface, with its number; `None` if netlink has attached it.
-fn link(interface: &Interface, program: u32) -> Result<Option<(u32, OwnedFd)>> {
+fn link_of(interface: &Interface, program: u32) -> Result<Option<(u32, OwnedFd)>> {
     for link in loaded_links().filter_map(Result::ok) {
         if link.program_id() != program || !matches!(link.link_type(), Ok(LinkType::Xdp)) {
             continue;
         }
         let number = link.id();
-        let link = open(number).with_context(|| format!("failed to open the link {number}"))?;
+        let link = link::open(number).with_context(|| format!("failed to open the link {number}"))?;
         if is_on(&link, interface)? {
             return Ok(Some((number, link)));
         }
@@ -89,37 +83,9 @@ fn link(interface: &Interface, program: u32) -> Result<Option<(u32, OwnedFd)>> {
     Ok(None)
 }
 
-fn detach(link: &OwnedFd) -> Result<()> {
-    bpf(DETACH, u32::try_from(link.as_raw_fd())?)?;
-    Ok(())
-}
-
 /// Whether a link is on an interface of this network namespace: one of another namespace says 0.
 fn is_on(link: &OwnedFd, interface: &Interface) -> Result<bool> {
-    let told = fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_raw_fd()))?;
+    let told = link::told(link)?;
     let index = told.lines().find_map(|line| line.strip_prefix("ifindex:"));
     Ok(index.is_some_and(|index| index.trim() == interface.index.to_string()))
-}
-
-/// `BPF_LINK_GET_FD_BY_ID`
-const GET: libc::c_long = 30;
-/// `BPF_LINK_DETACH`, since Linux 5.9.
-const DETACH: libc::c_long = 34;
-
-fn open(link: u32) -> io::Result<OwnedFd> {
-    let descriptor = bpf(GET, link)?;
-    // SAFETY: the kernel has just opened it for this process.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
-/// A command whose argument is one number.
-fn bpf(command: libc::c_long, number: u32) -> io::Result<i32> {
-    let argument = [number, 0, 0, 0];
-    let (pointer, size) = (argument.as_ptr(), size_of_val(&argument));
-    // SAFETY: the kernel reads the argument, and writes nothing.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, pointer, size) };
-    match i32::try_from(result) {
-        Ok(result) if result >= 0 => Ok(result),
-        _ => Err(io::Error::last_os_error()),
-    }
 }

@@ -1,0 +1,78 @@
+//! What the kernel does with a link and the library does not, or not without taking the link from who
+//! asks for it: a failure would then take the program off.
+#![expect(
+    unsafe_code,
+    reason = "the library hands out no descriptor of a link, and detaches none that it has not made"
+)]
+
+use std::{
+    fs, io,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+};
+
+use anyhow::{Result, bail};
+use aya::programs::links::FdLink;
+
+/// `BPF_LINK_UPDATE`, since Linux 5.7.
+const UPDATE: libc::c_long = 29;
+/// `BPF_LINK_GET_FD_BY_ID`
+const GET: libc::c_long = 30;
+/// `BPF_LINK_DETACH`, since Linux 5.9.
+const DETACH: libc::c_long = 34;
+
+/// The link with this number.
+pub(crate) fn open(number: u32) -> io::Result<OwnedFd> {
+    let descriptor = bpf(GET, [number, 0])?;
+    // SAFETY: the kernel has just opened it for this process.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Detaches a link in place: whoever holds it keeps it, and it does nothing.
+pub(crate) fn detach(link: &OwnedFd) -> Result<()> {
+    bpf(DETACH, [number(link)?, 0])?;
+    Ok(())
+}
+
+/// Changes the program of a link, between two frames.
+pub(crate) fn update(link: &FdLink, program: &impl AsFd) -> Result<()> {
+    bpf(UPDATE, [number(descriptor(link)?)?, number(program)?])?;
+    Ok(())
+}
+
+/// What the kernel says of an open link of this process.
+pub(crate) fn told(link: &impl AsFd) -> io::Result<String> {
+    fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_fd().as_raw_fd()))
+}
+
+/// The descriptor of a link, by what the kernel says of all that this process has.
+fn descriptor(link: &FdLink) -> Result<BorrowedFd<'_>> {
+    let line = format!("link_id:\t{}", link.info()?.id());
+    for entry in fs::read_dir("/proc/self/fdinfo")? {
+        let entry = entry?;
+        // The descriptor of this list is gone when it comes to it.
+        let told = fs::read_to_string(entry.path()).unwrap_or_default();
+        if told.lines().any(|it| it == line) {
+            let descriptor: RawFd = entry.file_name().to_string_lossy().parse()?;
+            // SAFETY: it is that of `link`, or another of the same link that lives as long: this
+            // process opens each once.
+            return Ok(unsafe { BorrowedFd::borrow_raw(descriptor) });
+        }
+    }
+    bail!("its link is not among the open files of this process (is /proc mounted?)")
+}
+
+fn number(file: impl AsFd) -> Result<u32> {
+    Ok(u32::try_from(file.as_fd().as_raw_fd())?)
+}
+
+/// A command with two numbers, of which it may read one.
+fn bpf(command: libc::c_long, numbers: [u32; 2]) -> io::Result<i32> {
+    let argument = [numbers[0], numbers[1], 0, 0];
+    let (pointer, size) = (argument.as_ptr(), size_of_val(&argument));
+    // SAFETY: the kernel reads the argument, and writes nothing.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, pointer, size) };
+    match i32::try_from(result) {
+        Ok(result) if result >= 0 => Ok(result),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
