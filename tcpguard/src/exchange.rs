@@ -5,6 +5,8 @@
 //! changed have their former programs again. Killed at any moment, it leaves hooks with the old
 //! program and hooks with the new one, which agree with each other; started again, it goes on.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::{
     Ebpf,
@@ -82,7 +84,8 @@ impl Pinned {
             ..*config
         };
         admission.apply(&mut config)?;
-        let mut ebpf = open(pins, &self.found, &config)?;
+        let pin = |name: &str, file: &Path| Ok(self.found.map(name)?.pin(file)?);
+        let mut ebpf = open(pins, pin, &config, Log::Off)?;
         admission.write(&mut ebpf)?;
         guard::load(&mut ebpf)?;
         let mut exchanged = Exchanged(Vec::new());
@@ -221,14 +224,18 @@ fn check_links(found: &Found, config: &Config, links: &[Pin]) -> Result<()> {
     Ok(())
 }
 
-/// The object of this release on the maps of the guard.
-fn open(pins: &Pins, found: &Found, config: &Config) -> Result<Ebpf> {
+/// The object of this release on maps that are handed over: `pin` makes that with a name a file.
+pub(crate) fn open(
+    pins: &Pins,
+    pin: impl Fn(&str, &Path) -> Result<()>,
+    config: &Config,
+    log: Log,
+) -> Result<Ebpf> {
     let handover = pins.handover()?;
     for name in KEPT {
-        let map = found.map(name)?;
-        let pinned = map.pin(handover.path.join(name));
+        let pinned = pin(name, &handover.path.join(name));
         pinned.with_context(|| format!("failed to hand its {name} over"))?;
     }
-    let ebpf = object::open_over(config, Log::Off, Some(handover.path));
+    let ebpf = object::open_over(config, log, Some(handover.path));
     ebpf.context("failed to set up the kernel programs")
 }

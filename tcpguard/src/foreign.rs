@@ -75,7 +75,8 @@ fn link_of(interface: &Interface, program: u32) -> Result<Option<(u32, OwnedFd)>
             continue;
         }
         let number = link.id();
-        let link = link::open(number).with_context(|| format!("failed to open the link {number}"))?;
+        let link =
+            link::open(number).with_context(|| format!("failed to open the link {number}"))?;
         if is_on(&link, interface)? {
             return Ok(Some((number, link)));
         }

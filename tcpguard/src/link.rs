@@ -46,12 +46,12 @@ pub(crate) fn told(link: &impl AsFd) -> io::Result<String> {
 
 /// The descriptor of a link, by what the kernel says of all that this process has.
 fn descriptor(link: &FdLink) -> Result<BorrowedFd<'_>> {
-    let line = format!("link_id:\t{}", link.info()?.id());
+    let wanted = format!("link_id:\t{}", link.info()?.id());
     for entry in fs::read_dir("/proc/self/fdinfo")? {
         let entry = entry?;
         // The descriptor of this list is gone when it comes to it.
         let told = fs::read_to_string(entry.path()).unwrap_or_default();
-        if told.lines().any(|it| it == line) {
+        if told.lines().any(|line| line == wanted) {
             let descriptor: RawFd = entry.file_name().to_string_lossy().parse()?;
             // SAFETY: it is that of `link`, or another of the same link that lives as long: this
             // process opens each once.

@@ -7,11 +7,24 @@ use aya::Ebpf;
 use aya_log::EbpfLogger;
 use log::{LevelFilter, Log, Metadata, Record};
 use tcpguard_common::verdict::Verdict;
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    task::JoinHandle,
+};
 
-/// Prints records as they come, until the runtime ends.
-pub(crate) fn follow(ebpf: &mut Ebpf) -> Result<()> {
-    log::set_logger(&Stderr).context("failed to start the log")?;
+/// Prints records of programs as they come, until it is dropped.
+pub(crate) struct Follower(JoinHandle<()>);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Follows the records of these programs.
+pub(crate) fn follow(ebpf: &mut Ebpf) -> Result<Follower> {
+    // It has been set if others were followed before.
+    let _ = log::set_logger(&Stderr);
     log::set_max_level(LevelFilter::Debug);
     let logger = EbpfLogger::init(ebpf).context("failed to open the log of the programs")?;
     #[expect(
@@ -20,13 +33,12 @@ pub(crate) fn follow(ebpf: &mut Ebpf) -> Result<()> {
     )]
     let mut records = AsyncFd::with_interest(logger, Interest::READABLE)
         .context("failed to wait for the log of the programs")?;
-    tokio::spawn(async move {
+    Ok(Follower(tokio::spawn(async move {
         while let Ok(mut guard) = records.readable_mut().await {
             guard.get_inner_mut().flush();
             guard.clear_ready();
         }
-    });
-    Ok(())
+    })))
 }
 
 /// A record with the name of the verdict whose number it begins with.

@@ -1,10 +1,15 @@
 //! What a guard counts, read from its maps: by the process that attached it, or by any other.
 
-use std::time::{Instant, SystemTime};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Instant, SystemTime},
+};
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
-    maps::{Map, MapData, PerCpuArray},
+    Pod,
+    maps::{Map, MapData, PerCpuArray, PerCpuValues},
     programs::ProgramFd,
 };
 use tcpguard_common::{
@@ -17,6 +22,7 @@ use tcpguard_common::{
 use crate::{
     evidence::{Evidence, lookout::Lookout},
     flows::{Census, Flows},
+    object::KEPT,
     programs::Runs,
     sample::{Egress, Ingress, InterfaceSample, Sample},
 };
@@ -31,7 +37,7 @@ pub(crate) struct Place {
     pub(crate) egress: Egress,
 }
 
-/// What stays the same while a guard is read.
+/// What stays the same while a guard has the same programs.
 pub(crate) struct Guarded {
     pub(crate) places: Vec<Place>,
     /// When it was attached.
@@ -42,12 +48,10 @@ pub(crate) struct Guarded {
     pub(crate) programs: Vec<(Hook, ProgramFd)>,
 }
 
-/// The maps of a guard that are read.
+/// What a guard has counted and remembers, which is read.
 pub(crate) struct Reader {
-    counters: PerCpuArray<MapData, Counters>,
-    events: PerCpuArray<MapData, Events>,
-    evidence: Map,
-    flows: [Map; 2],
+    /// Those of [`KEPT`].
+    maps: BTreeMap<&'static str, Map>,
     census: Census,
     guarded: Guarded,
 }
@@ -59,22 +63,34 @@ impl Reader {
         census: Census,
         guarded: Guarded,
     ) -> Result<Self> {
-        let counters = take(abi::COUNTERS)?;
-        let events = take(abi::EVENTS)?;
+        let maps = KEPT.into_iter().map(|name| Ok((name, take(name)?)));
         Ok(Self {
-            counters: counters.try_into().context("its counters have no CPUs")?,
-            events: events.try_into().context("its events have no CPUs")?,
-            evidence: take(abi::EVIDENCE)?,
-            flows: [take(abi::FLOWS4)?, take(abi::FLOWS6)?],
+            maps: maps.collect::<Result<_>>()?,
             census,
             guarded,
         })
     }
 
+    /// Makes a map that is kept a file in bpffs.
+    pub(crate) fn pin(&self, name: &str, file: &Path) -> Result<()> {
+        Ok(self.map(name)?.pin(file)?)
+    }
+
+    /// Other programs work on these maps now, which drop for these reasons.
+    pub(crate) fn go_on_with(&mut self, programs: Vec<(Hook, ProgramFd)>, drop: ReasonSet) {
+        self.guarded.programs = programs;
+        self.guarded.drop = drop;
+    }
+
+    fn map(&self, name: &str) -> Result<&Map> {
+        let map = self.maps.get(name);
+        map.with_context(|| format!("it has no map {name}"))
+    }
+
     /// Reads all counters, and counts connections if it is time.
     pub(crate) fn sample(&mut self) -> Result<Sample> {
-        let flows = &self.flows;
-        let tables = self.census.tables(|| mapped(flows.each_ref()))?;
+        let Self { maps, census, .. } = self;
+        let tables = census.tables(|| flows(maps))?;
         Ok(Sample {
             taken: SystemTime::now(),
             uptime: self.guarded.since.elapsed(),
@@ -84,12 +100,13 @@ impl Reader {
             tables,
             runs: self.runs(),
             alarms: Vec::new(),
+            news: None,
         })
     }
 
     /// Its tables, mapped for as long as they are looked at.
     pub(crate) fn flows(&self) -> Result<Flows> {
-        mapped(self.flows.each_ref())
+        flows(&self.maps)
     }
 
     fn runs(&self) -> Vec<(Hook, Runs)> {
@@ -102,7 +119,7 @@ impl Reader {
     /// What it keeps of the frames that it objects to from now on.
     pub(crate) fn lookout(&self) -> Result<Lookout> {
         let links = self.guarded.places.iter().map(|place| place.link);
-        let evidence = Evidence::from_now(&self.evidence)?;
+        let evidence = Evidence::from_now(self.map(abi::EVIDENCE)?)?;
         Ok(Lookout::new(evidence, links.collect()))
     }
 
@@ -131,24 +148,32 @@ impl Reader {
 
     fn counters(&self, slot: usize, hook: Hook) -> Result<Counters> {
         let index = u32::try_from(counter_index(slot, hook))?;
-        let cpus = self.counters.get(&index, 0);
-        let cpus = cpus.context("failed to read the counters")?;
         let mut sum = Counters::ZERO;
-        for cpu in cpus.iter() {
+        for cpu in self.cpus::<Counters>(abi::COUNTERS, index)?.iter() {
             sum.add(cpu);
         }
         Ok(sum)
     }
 
     fn events(&self) -> Result<Events> {
-        let cpus = self.events.get(&0, 0);
-        let cpus = cpus.context("failed to read the events")?;
         let mut sum = Events::ZERO;
-        for cpu in cpus.iter() {
+        for cpu in self.cpus::<Events>(abi::EVENTS, 0)?.iter() {
             sum.add(cpu);
         }
         Ok(sum)
     }
+
+    /// What each CPU has in a place of a map.
+    fn cpus<T: Pod>(&self, name: &str, index: u32) -> Result<PerCpuValues<T>> {
+        let map = PerCpuArray::<_, T>::try_from(self.map(name)?)?;
+        let cpus = map.get(&index, 0);
+        cpus.with_context(|| format!("failed to read {name}"))
+    }
+}
+
+fn flows(maps: &BTreeMap<&'static str, Map>) -> Result<Flows> {
+    let of = |name| maps.get(name).context("it has no table");
+    mapped([of(abi::FLOWS4)?, of(abi::FLOWS6)?])
 }
 
 /// Both tables in this process's memory.

@@ -180,20 +180,16 @@ fn change(wish: &Wish) -> Result<(Changed, String)> {
     let exchanged = guard.exchange(&pins, &config, &admission);
     let exchanged = exchanged.with_context(|| format!("cannot reload the guard on {names}"))?;
     // From here on nothing fails: what is changed must be known to who may have to take it back.
-    let dropped = enforce::described(policy.drop);
     let present = guard.found.slots(&config).zip(admission.openings);
     let present = present.filter_map(|(interface, rule)| Some((interface?.name.clone(), rule)));
-    let inbound = opening::described(&present.collect::<Vec<_>>());
-    let sources = admission.sources.described();
+    let rules: Vec<_> = present.collect();
+    let told = admission::described(policy.drop, &rules, &admission.sources);
     let changed = Changed {
         before: before.ingress.drop,
         exchanged,
         _sole: sole,
     };
-    Ok((
-        changed,
-        format!("reloaded {names}: {dropped}{inbound}{sources}"),
-    ))
+    Ok((changed, format!("reloaded {names}: {told}")))
 }
 
 /// Makes the guard what it was before, but for what somebody else has changed since.
@@ -230,11 +226,9 @@ pub fn check(args: &CheckConfigArgs) -> Result<ExitCode> {
     let openings = file.openings(&nothing).named();
     writeln!(
         io::stdout(),
-        "{} is valid: guards {interfaces}; {}{}{}",
+        "{} is valid: guards {interfaces}; {}",
         args.file.display(),
-        enforce::described(policy.drop),
-        opening::described(&openings),
-        file.sources(&nothing)?.described()
+        admission::described(policy.drop, &openings, &file.sources(&nothing)?)
     )?;
     Ok(ExitCode::SUCCESS)
 }

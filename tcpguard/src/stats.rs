@@ -19,7 +19,7 @@ use crate::{
     reader::Reader,
     runtime,
     sample::Sample,
-    watch::{self, Insight, once},
+    watch::{self, Insight, ending::Ending, once},
 };
 
 /// Prints one reading of each guard, or one of a single guard every interval.
@@ -34,8 +34,10 @@ pub fn stats(args: &StatsArgs) -> Result<ExitCode> {
         };
         let followed = RefCell::new(Followed::new(single(guards)?)?);
         let sample = || followed.borrow_mut().sample();
-        let watched = watch::watch(output, interval, args.duration, sample, &followed);
-        runtime::block_on(watched)?;
+        runtime::block_on(async {
+            let ending = Ending::new(args.duration)?;
+            watch::watch(output, interval, ending, sample, &followed).await
+        })?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut texts = Vec::new();

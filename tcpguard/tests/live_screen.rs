@@ -3,6 +3,7 @@
 mod common;
 
 use std::{
+    env, fs,
     net::SocketAddr,
     process::{self, Command},
     time::Duration,
@@ -12,6 +13,10 @@ use common::{
     TCPGUARD, done, eventually,
     place::{PORT, lines},
     stdout,
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 use tcpguard_common::flags::TcpFlags;
 use xtask::lab::{
@@ -211,4 +216,34 @@ fn a_terminal_that_goes_away_takes_no_guard_of_attach_with_it() {
     drop(terminal);
     assert_eq!(common::attached(server, ETH0).len(), 2);
     done(server, &["detach"]);
+}
+
+#[test]
+fn what_has_become_of_a_reload_is_on_the_screen() {
+    let site = Site::new(Guarded::Server).unwrap();
+    let settings = env::temp_dir().join(format!("tcpguard-screen-{}.toml", process::id()));
+    fs::write(&settings, "observe = true").unwrap();
+    let with_file = run(&format!("--config {}", settings.display()));
+    // The number of the shell, which the guard then has.
+    let pid = settings.with_extension("pid");
+    let words = format!("sh -c 'echo $$ >{}; exec {with_file}'", pid.display());
+    let terminal = Terminal::new(&site.server, "reload", &words);
+    terminal.shows(&["OBSERVE", "Verdict", "? help"]);
+    let guard = Pid::from_raw(fs::read_to_string(&pid).unwrap().trim().parse().unwrap());
+    fs::write(&settings, "observe = maybe").unwrap();
+    kill(guard, Signal::SIGHUP).unwrap();
+    terminal.shows(&["OBSERVE", "not reloaded: /tmp/tcpguard-screen-"]);
+    fs::write(&settings, "").unwrap();
+    kill(guard, Signal::SIGHUP).unwrap();
+    terminal.shows(&["ENFORCE", "reloaded eth0: drops all that is objected to"]);
+    drop(terminal);
+    // With its terminal it still goes.
+    eventually("the guard is gone", || {
+        common::attached(&site.server, ETH0)
+            .is_empty()
+            .then_some(())
+    });
+    for file in [settings, pid] {
+        fs::remove_file(file).unwrap();
+    }
 }

@@ -19,11 +19,12 @@ use anyhow::{Result, ensure};
 use aya::Ebpf;
 use tcpguard_common::{
     abi::Config,
-    policy::{Policy, Standing},
+    policy::{Policy, ReasonSet, Standing},
     reason::Reason,
 };
 
 use self::{opening::Opening, rate::SourcePrefix, sources::Sources};
+use crate::enforce;
 
 /// What is said for one guard.
 pub(crate) struct Admission {
@@ -47,6 +48,13 @@ impl Admission {
         opening::write(&self.openings, ebpf)?;
         self.sources.write(ebpf)
     }
+}
+
+/// What a guard drops, and whom, in a sentence: of all reasons, then of what may be opened by the names of
+/// interfaces, then of sources.
+pub(crate) fn described(drop: ReasonSet, rules: &[(String, Opening)], sources: &Sources) -> String {
+    let (drops, inbound) = (enforce::described(drop), opening::described(rules));
+    format!("{drops}{inbound}{}", sources.described())
 }
 
 /// What is one source to a guard at work.

@@ -10,9 +10,12 @@ Examples:
 When segments are objected to so fast that somebody should know, a line on stderr begins with `alarm:`
 and says what it looks like; the table [alert] of the file says from which rate on.
 
-SIGINT, SIGTERM, and SIGHUP, which comes when a terminal goes away, end it and take the guard off. Its file
-is read once: what is to be changed while it works is attached by `tcpguard attach`, for `tcpguard reload`.
-Once it guards, it gives up its capabilities, and can get none again.
+SIGINT, SIGTERM, and a terminal that goes away (SIGHUP) end it and take the guard off. With --config, any
+other SIGHUP makes it read its file again, as `tcpguard reload` does with a guard of `attach`: what is said
+there of policy holds from the next frame on, connections and counters stay, and if anything is wrong
+nothing changes; options go before the file still.
+Once it guards, it gives up its capabilities, and can get none again. With --config it keeps those that
+loading programs takes, in force only while it does so.
 
 On an interface that `tcpguard attach` guards, it watches that guard, and leaves it at work. With --watch
 it does nothing else, and of the file takes only what is said there of interfaces and readings:

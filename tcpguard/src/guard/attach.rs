@@ -38,7 +38,9 @@ struct Target {
 }
 
 /// Opens the object for the named interfaces, loads it and attaches it to each.
-pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>, Plan), AttachError> {
+pub(super) fn attach(
+    options: &Options,
+) -> Result<(Ebpf, Config, Vec<Attached>, Plan), AttachError> {
     let targets = targets(&options.interfaces)?;
     let bridges = targets.iter().any(|target| target.interface.has_controller);
     let plan = options.tracking.plan(bridges);
@@ -66,7 +68,7 @@ pub(super) fn attach(options: &Options) -> Result<(Ebpf, Vec<Attached>, Plan), A
         .zip(admission.openings)
         .map(|(target, opening)| attach_to(&mut ebpf, target, opening, options))
         .collect::<Result<_, _>>()?;
-    Ok((ebpf, attached, plan))
+    Ok((ebpf, config, attached, plan))
 }
 
 /// Finds the interfaces, and refuses those that cannot be guarded before anything is loaded.
@@ -229,6 +231,7 @@ fn attach_to(
         opening,
         link: *link,
         index: interface.index,
+        is_loopback: interface.is_loopback(),
         links,
     })
 }

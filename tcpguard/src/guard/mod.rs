@@ -6,13 +6,21 @@
 //! removes it.
 
 mod attach;
+mod change;
 mod error;
 
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use aya::{Ebpf, programs::links::FdLink};
-use tcpguard_common::{abi::Hook, parse::Link, policy::Policy};
+use aya::{
+    Ebpf,
+    programs::{ProgramFd, links::FdLink},
+};
+use tcpguard_common::{
+    abi::{Config, Hook},
+    parse::Link,
+    policy::Policy,
+};
 
 pub(crate) use self::attach::{egress, ingress, load};
 pub use self::error::AttachError;
@@ -28,6 +36,7 @@ use crate::{
     enforce,
     evidence::lookout::Lookout,
     flows::{Census, Flows},
+    log::{self, Follower},
     netlink,
     object::Log,
     pins::{Pin, Pins},
@@ -61,9 +70,13 @@ pub struct Options {
 /// Programs at work on interfaces.
 pub struct Guard {
     ebpf: Ebpf,
+    /// What its programs were loaded with.
+    config: Config,
     attached: Vec<Attached>,
     plan: Plan,
     reader: Reader,
+    /// Of what its programs log, if that is printed.
+    log: Option<Follower>,
 }
 
 /// A guarded interface. Dropping the links takes the programs off it.
@@ -80,6 +93,7 @@ pub struct Attached {
     pub opening: Opening,
     link: Link,
     index: u32,
+    is_loopback: bool,
     links: Vec<(Hook, FdLink)>,
 }
 
@@ -118,18 +132,33 @@ impl Options {
             },
         })
     }
+
+    /// What differs from others, by its keys in the file, and cannot be changed while a guard works.
+    pub(crate) fn fixed_keys_that_differ(&self, others: &Self) -> Vec<&'static str> {
+        let (own, other) = (&self.tracking, &others.tracking);
+        let fixed = [
+            ("iface", self.interfaces != others.interfaces),
+            ("max-conns", own.max_conns != other.max_conns),
+            ("ingress-only", own.ingress_only != other.ingress_only),
+            ("mode", self.mode != others.mode),
+        ];
+        let differs = fixed.into_iter().filter(|(_, differs)| *differs);
+        differs.map(|(key, _)| key).collect()
+    }
 }
 
 impl Guard {
     /// Loads the programs and attaches them. If that fails anywhere, nothing stays attached.
     pub fn attach(options: &Options) -> Result<Self, AttachError> {
-        let (mut ebpf, attached, plan) = attach::attach(options)?;
+        let (mut ebpf, config, attached, plan) = attach::attach(options)?;
         let reader = reader(&mut ebpf, &attached, &plan, options);
         Ok(Self {
             reader: reader.map_err(AttachError::Maps)?,
             ebpf,
+            config,
             attached,
             plan,
+            log: None,
         })
     }
 
@@ -183,9 +212,12 @@ impl Guard {
         &self.plan
     }
 
-    /// The programs and the maps that are not read, for the log.
-    pub fn ebpf(&mut self) -> &mut Ebpf {
-        &mut self.ebpf
+    /// Prints what its programs log, if they were loaded for that; in a runtime.
+    pub(crate) fn follow_log(&mut self, log: Log) -> Result<()> {
+        if log == Log::Debug {
+            self.log = Some(log::follow(&mut self.ebpf)?);
+        }
+        Ok(())
     }
 
     /// Reads all counters, and counts connections if it is time.
@@ -221,14 +253,19 @@ fn reader(
         places: places.collect(),
         since: Instant::now(),
         drop: options.policy.drop,
-        programs: vec![
-            (Hook::Ingress, ingress(ebpf)?.fd()?.try_clone()?),
-            (Hook::Egress, egress(ebpf)?.fd()?.try_clone()?),
-        ],
+        programs: programs(ebpf)?,
     };
     let take = |name: &str| {
         let map = ebpf.take_map(name);
         map.with_context(|| format!("the object has no {name}"))
     };
     Reader::new(take, Census::new(plan.connections), guarded)
+}
+
+/// Both programs, that of what arrives first.
+fn programs(ebpf: &mut Ebpf) -> Result<Vec<(Hook, ProgramFd)>> {
+    Ok(vec![
+        (Hook::Ingress, ingress(ebpf)?.fd()?.try_clone()?),
+        (Hook::Egress, egress(ebpf)?.fd()?.try_clone()?),
+    ])
 }

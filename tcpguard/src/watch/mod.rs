@@ -85,18 +85,17 @@ impl<I: Insight> Insight for RefCell<I> {
 }
 
 /// Shows a sample each `interval`, and what `insight` gives to who asks for it, until a signal or a key
-/// ends it or `limit` has passed.
+/// or the `ending` ends it.
 ///
 /// One last sample is shown at the end, so a run that is shorter than an interval reports as well.
 /// Fails with the [`std::io::Error`] of a broken pipe when the reader leaves.
 pub(crate) async fn watch(
     output: OutputArgs,
     interval: Duration,
-    limit: Option<Duration>,
+    ending: Ending,
     mut sample: impl FnMut() -> Result<Sample>,
     insight: &impl Insight,
 ) -> Result<()> {
-    let ending = Ending::new(limit)?;
     let form = Form::choose(output)?;
     let first = Reading::first(sample()?);
     let watched = Watched {

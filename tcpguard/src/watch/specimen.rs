@@ -38,6 +38,7 @@ pub(crate) fn empty(interfaces: &[&str]) -> Sample {
             ..Tables::default()
         },
         alarms: Vec::new(),
+        news: None,
     }
 }
 

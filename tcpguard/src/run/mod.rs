@@ -1,5 +1,7 @@
 //! `tcpguard run`: attach, watch, detach; or watch what `tcpguard attach` has attached.
 
+mod reloads;
+
 use std::{
     cell::RefCell,
     convert::Infallible,
@@ -9,16 +11,17 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
+use self::reloads::{News, Reloads};
 use crate::{
+    admission::opening::Opening,
     alarm::{Herald, Suspects, Thresholds},
     announcement,
     cli::{OutputArgs, RunArgs},
     config::{self, Output},
     found::Found,
     guard::{Guard, Options},
-    log,
     metrics::Server,
     object::Log,
     pinned, preflight,
@@ -26,7 +29,7 @@ use crate::{
     runtime,
     sample::Sample,
     stats::Followed,
-    watch::{self, Insight},
+    watch::{self, Insight, ending::Ending},
 };
 
 /// Between two readings.
@@ -59,13 +62,13 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
         }
         let mut guard = Guard::attach(&options)?;
         announcement::announce(&guard, &options.sources);
-        if options.log == Log::Debug {
-            log::follow(guard.ebpf())?;
-        }
+        guard.follow_log(options.log)?;
+        let reloads = Reloads::new(&args.guard, &options, shown.is_heard())?;
         let role = Role::Guards {
             filter: guard.has_filter(),
+            reloads: reloads.is_some(),
         };
-        Box::pin(shown.watch(role, metrics, guard)).await
+        Box::pin(shown.watch(role, metrics, guard, reloads)).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -88,17 +91,33 @@ fn watched(args: &RunArgs, verbose: bool, names: &[String]) -> Result<Option<Fou
 /// A guard that can be read.
 trait Source: Insight {
     fn sample(&mut self) -> Result<Sample>;
+
+    /// Makes its policy that of these options; returns what may be opened through its interfaces then.
+    fn change(&mut self, options: &Options) -> Result<Vec<(String, Opening)>>;
 }
 
 impl Source for Guard {
     fn sample(&mut self) -> Result<Sample> {
         self.sample()
     }
+
+    fn change(&mut self, options: &Options) -> Result<Vec<(String, Opening)>> {
+        self.change(options)?;
+        self.follow_log(options.log)?;
+        let rules = self.attached().iter();
+        Ok(rules
+            .map(|it| (it.name.clone(), it.opening.clone()))
+            .collect())
+    }
 }
 
 impl Source for Followed {
     fn sample(&mut self) -> Result<Sample> {
         self.sample()
+    }
+
+    fn change(&mut self, _: &Options) -> Result<Vec<(String, Opening)>> {
+        bail!("`tcpguard attach` has attached it: `tcpguard reload` changes it")
     }
 }
 
@@ -120,32 +139,49 @@ impl Shown {
             io::stderr(),
             "watching the guard on {names} that `tcpguard attach` has attached; it stays"
         );
-        Box::pin(self.watch(Role::Watches, metrics, followed)).await
+        Box::pin(self.watch(Role::Watches, metrics, followed, None)).await
     }
 
-    /// Shows readings, says alarms, and hands metrics out meanwhile, with no more privileges than that
-    /// takes.
-    async fn watch(self, role: Role, metrics: Option<Server>, source: impl Source) -> Result<()> {
+    /// Whether words on stderr would not tear a table.
+    fn is_heard(&self) -> bool {
+        !watch::takes_screen(self.output)
+    }
+
+    /// Shows readings, says alarms, hands metrics out and reloads meanwhile, with no more privileges than
+    /// that takes.
+    async fn watch(
+        self,
+        role: Role,
+        metrics: Option<Server>,
+        source: impl Source,
+        reloads: Option<Reloads<'_>>,
+    ) -> Result<()> {
+        let mut ending = Ending::new(self.limit)?;
+        if reloads.is_some() {
+            ending = ending.but_for_reloads();
+        }
+        let news = reloads.as_ref().map_or_else(News::default, Reloads::news);
         let suspects = Suspects::new(source.lookout()?);
         // Whose reader is slow, or wants to know rarely, must not make metrics old.
         let shared = RefCell::new(source);
         let sample = || shared.borrow_mut().sample();
-        let is_heard = !watch::takes_screen(self.output);
-        let herald = Herald::new(&self.thresholds, suspects, is_heard)?;
+        let herald = Herald::new(&self.thresholds, suspects, self.is_heard())?;
         let alarms = herald.current();
         let displayed = || {
             Ok(Sample {
                 alarms: alarms(),
+                news: news.current(),
                 ..sample()?
             })
         };
         tokio::select! {
             // The display comes first: it opens the terminal, which may be somebody else's.
             biased;
-            watched = watch::watch(self.output, self.interval, self.limit, displayed, &shared) => watched,
+            watched = watch::watch(self.output, self.interval, ending, displayed, &shared) => watched,
             confined = confined(role) => match confined? {},
             never = herald.follow(sample) => match never {},
             never = served(metrics, sample) => match never {},
+            never = reloaded(reloads, &shared) => match never {},
         }
     }
 }
@@ -160,6 +196,14 @@ async fn confined(role: Role) -> Result<Infallible> {
 async fn served(server: Option<Server>, sample: impl FnMut() -> Result<Sample>) -> Infallible {
     match server {
         Some(server) => server.serve(sample).await,
+        None => future::pending().await,
+    }
+}
+
+/// Does what is asked for by SIGHUP, where that can be.
+async fn reloaded(reloads: Option<Reloads<'_>>, guard: &RefCell<impl Source>) -> Infallible {
+    match reloads {
+        Some(reloads) => reloads.follow(guard).await,
         None => future::pending().await,
     }
 }
