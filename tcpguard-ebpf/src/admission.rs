@@ -20,7 +20,7 @@ use tcpguard_common::{
 };
 
 use crate::{
-    config, limits,
+    config, flow, guard, limits,
     maps::{PORTS, PREFIXES4, PREFIXES6},
     parsed::Parsed,
 };
@@ -64,6 +64,7 @@ extern "C" fn ingress_admit(ctx: *mut xdp_md, parsed: *mut Parsed) -> u32 {
     let trusted = matches!(Standing::from_number(standing), Standing::Trusted);
     if matches!(parsed.question.rest.seen.class(), Class::Syn)
         && !trusted
+        && guard::is_tracked::<XdpContext>(parsed)
         && let Some(reason) = refusal(&XdpContext::new(ctx), parsed)
     {
         let refused = config::policy::<XdpContext>().apply(Verdict::dropped(reason));
@@ -73,13 +74,17 @@ extern "C" fn ingress_admit(ctx: *mut xdp_md, parsed: *mut Parsed) -> u32 {
     0
 }
 
-/// Why a SYN may open no connection. What is refused for its port takes nothing of anybody's rate.
+/// Why a SYN may open no connection. What is refused for its port takes nothing of anybody's rate, nor does
+/// what opens none.
 #[inline(always)]
 fn refusal(ctx: &XdpContext, parsed: &Parsed) -> Option<Reason> {
     let (slot, _) = config::interface(ctx);
     if !admits(slot, parsed.question.rest.destination_port) {
         Some(Reason::InboundClosed)
-    } else if config::limits_rates() && limits::is_exceeded(slot, parsed) {
+    } else if config::limits_rates()
+        && !flow::is_open(parsed)
+        && limits::is_exceeded(slot, parsed)
+    {
         Some(Reason::RateLimited)
     } else {
         None

@@ -96,6 +96,24 @@ pub(crate) fn track_plain<C: Hooked>(segment: &Segment) -> Option<Ruling> {
     }
 }
 
+/// Whether a SYN is of a connection that is open, or being opened.
+#[inline(always)]
+pub(crate) fn is_open(parsed: &Parsed) -> bool {
+    if parsed.version == 4 {
+        is_entry_open(&parsed.question.rest.key().0)
+    } else {
+        is_entry_open(&parsed.question.key().0)
+    }
+}
+
+#[inline(always)]
+fn is_entry_open<K: Tabled>(key: &K) -> bool {
+    let sixteen = Sixteen::of(key);
+    sixteen
+        .find()
+        .is_some_and(|place| sixteen.with(place, |entry| conn::is_open(&mut entry.conn, now())))
+}
+
 #[inline(always)]
 fn hit<K: Tabled>(key: &K, way: Way, seen: &Seen) -> Option<Ruling> {
     let sixteen = Sixteen::of(key);

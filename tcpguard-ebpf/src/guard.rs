@@ -169,7 +169,7 @@ fn judge<C: Guarded>(ctx: &C, parsed: &mut Parsed) -> Judgement {
     ctx.admit(parsed);
     let mut verdict = judge_flags(parsed.flags());
     let mut ruling = 0;
-    if !verdict.is_drop() && config::tracking() && !denied::<C>(parsed).is_drop() {
+    if is_tracked::<C>(parsed) {
         let ruled = flow::track(ctx, parsed, config::voice::<C>());
         report::event(ruled);
         verdict = ruled.verdict();
@@ -190,9 +190,17 @@ fn judge<C: Guarded>(ctx: &C, parsed: &mut Parsed) -> Judgement {
     Judgement { verdict, ruling }
 }
 
+/// Whether the tracker is asked about a segment.
+#[inline(always)]
+pub(crate) fn is_tracked<C: Hooked>(parsed: &Parsed) -> bool {
+    config::tracking()
+        && !judge_flags(parsed.flags()).is_drop()
+        && !denied::<C>(parsed).is_drop()
+}
+
 /// What becomes of a segment by its source alone.
 #[inline(always)]
-fn denied<C: Guarded>(parsed: &Parsed) -> Verdict {
+fn denied<C: Hooked>(parsed: &Parsed) -> Verdict {
     match parsed.standing() {
         Standing::Denied => config::policy::<C>().apply(DENIED),
         Standing::Unlisted | Standing::Trusted => Verdict::ACCEPT,

@@ -14,8 +14,9 @@ use crate::{
     parsed::Parsed,
 };
 
-/// Whether a SYN that arrives at the interface in a slot would be one too many; if not, it is reckoned in. Its source is asked
-/// first, so that one that exceeds its own rate takes nothing of everybody's.
+/// Whether a SYN that arrives at the interface in a slot would open one connection too many; if not, it is
+/// reckoned in. Its source is asked first, so that one that exceeds its own rate takes nothing of
+/// everybody's.
 #[inline(always)]
 pub(crate) fn is_exceeded(slot: usize, parsed: &Parsed) -> bool {
     let Some(limit) = LIMITS.get_ptr_mut(slot as u32) else {
@@ -25,26 +26,28 @@ pub(crate) fn is_exceeded(slot: usize, parsed: &Parsed) -> bool {
     // numbers are one.
     let limit = unsafe { &mut *limit };
     let now = clock::now();
-    limit.source != 0 && !source_has_one(parsed, limit.source, now)
+    limit.source != 0 && !source_has_one(slot, parsed, limit.source, now)
         || limit.total != 0 && !limit.left.take(limit.total, now)
 }
 
 /// Takes a token of the source's.
 #[inline(always)]
-fn source_has_one(parsed: &Parsed, rate: u32, now: Ticks) -> bool {
-    let pair = limit::pair(source(parsed), config::buckets());
+fn source_has_one(slot: usize, parsed: &Parsed, rate: u32, now: Ticks) -> bool {
+    let pair = limit::pair(source(slot, parsed), config::buckets());
     let [one, other] = pair.map(|index| take(index, rate, now));
     one || other
 }
 
-/// A hash of what is one source: nobody outside can aim at the bucket of another.
+/// A hash of what is one source at an interface, whose limit may be another: nobody outside can aim at the
+/// bucket of another.
 #[inline(always)]
-fn source(parsed: &Parsed) -> u64 {
+fn source(slot: usize, parsed: &Parsed) -> u64 {
     let seed = config::seed();
+    let ports = [slot as u16, 0];
     if parsed.version == 4 {
         let key = FlowKey4 {
             addresses: [parsed.question.rest.source & config::source_mask4(), 0],
-            ports: [0; 2],
+            ports,
         };
         return key.hash(&seed);
     }
@@ -52,7 +55,7 @@ fn source(parsed: &Parsed) -> u64 {
     let [mask, next_mask] = config::source_mask6();
     let key = FlowKey6 {
         addresses: [[first & mask, second & next_mask, 0, 0], [0; 4]],
-        ports: [0; 2],
+        ports,
     };
     key.hash(&seed)
 }

@@ -8,8 +8,9 @@
 mod common;
 
 use std::{
+    env, fs,
     net::SocketAddr,
-    thread,
+    process, thread,
     time::{Duration, Instant},
 };
 
@@ -120,6 +121,41 @@ fn a_flood_from_everywhere_is_limited_in_total() {
         "{flood}: {told}"
     );
     assert_eq!(opened(&reading), flood + 2, "{told}");
+}
+
+#[test]
+fn what_opens_nothing_takes_nothing_of_the_limit() {
+    // A second's worth: one for the SYN that comes again and again, two for who opens, one to spare.
+    let args = ["--syn-limit", "4", "--max-conns", "65536", "--denied"];
+    let denied = env::temp_dir().join(format!("tcpguard-limits-{}", process::id()));
+    let file = denied.to_str().unwrap();
+    fs::write(&denied, "198.18.0.2\n2001:db8:ffff::1:2\n").unwrap();
+    let (site, mut guard) = guarded_site(Guarded::Server, &[&args[..], &[file]].concat());
+    fs::remove_file(&denied).unwrap();
+    let lines = lines(&site, PORT);
+    let forger = Forger::new(&site, Host::Server).unwrap();
+    for (family, line) in Family::ALL.into_iter().zip(&lines) {
+        let forged = |from: u16, port, flags| {
+            let from = SocketAddr::new(Site::nobody(family, from), port);
+            blind((from, line.address()), flags, 0, &mut Dice::new(7))
+        };
+        let again = (0..200).map(|_| forged(1, 2_000, TcpFlags::SYN));
+        let denied = (0..200).map(|n| forged(2, 2_000 + n, TcpFlags::SYN));
+        let broken = TcpFlags::SYN.with(TcpFlags::FIN);
+        let illegal = (0..200).map(|n| forged(3, 2_000 + n, broken));
+        let useless = again.chain(denied).chain(illegal).collect::<Vec<_>>();
+        // The first of them opens something, and has to wait for what was taken before.
+        thread::sleep(Duration::from_millis(1_250));
+        forger.send(useless, Duration::ZERO).unwrap();
+        for _ in 0..2 {
+            exchange(&mut line.connect(&site.client).unwrap()).unwrap();
+        }
+    }
+    let reading = guard.fresh_reading().unwrap();
+    let told = brief(&reading);
+    assert_eq!(dropped(&reading, "rate-limited"), 0, "{told}");
+    assert_eq!(dropped(&reading, "denied"), 400, "{told}");
+    assert_eq!(opened(&reading), 6, "{told}");
 }
 
 #[test]

@@ -37,6 +37,7 @@ use self::{
     ruling::Ruling,
     seen::{Class, Seen},
     state::State,
+    time::Ticks,
 };
 use crate::{flags::TcpFlags, flow::Way, verdict::Verdict};
 
@@ -73,6 +74,16 @@ pub fn track_plain(conn: &mut Conn, way: Way, seen: &Seen) -> Option<Ruling> {
 #[must_use]
 pub fn opens(seen: &Seen) -> bool {
     opening::makes_entry(seen, seen.class())
+}
+
+/// Whether a SYN that finds this entry surely opens nothing: it is open, or being opened.
+#[inline(always)]
+#[must_use]
+pub fn is_open(conn: &mut Conn, now: Ticks) -> bool {
+    let pair = Pair::of(conn, Way::Up);
+    let state = pair.state();
+    !matches!(state, State::LastAck | State::TimeWait | State::Closed)
+        && verified::is_live(&pair, state, now)
 }
 
 /// Decides about a segment without an entry that makes none.
