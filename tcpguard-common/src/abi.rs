@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Raised with every change to a type or a name in this file or to a type that it uses.
-pub const ABI_VERSION: u32 = 6;
+pub const ABI_VERSION: u32 = 7;
 
 /// The XDP program.
 pub const INGRESS_PROGRAM: &str = "tcpguard_ingress";
@@ -25,7 +25,7 @@ pub const EGRESS_PROGRAM: &str = "tcpguard_egress";
 pub const CONFIG: &str = "CONFIG";
 /// The map in which they lie, and nothing else: a section of the object, whose name tells who reads it
 /// whether what follows is [`ABI_VERSION`]'s. aya takes what begins with `.rodata` for constants.
-pub const CONFIG_MAP: &str = ".rodata.abi6";
+pub const CONFIG_MAP: &str = ".rodata.abi7";
 /// What the names of that map begin with, whatever the version.
 pub const CONFIG_MAPS: &str = ".rodata.abi";
 /// Per-CPU array of [`Counters`], by [`counter_index`].
@@ -34,7 +34,7 @@ pub const COUNTERS: &str = "COUNTERS";
 pub const ADJUDICATION: &str = "ADJUDICATION";
 /// Array of one [`Ticks`]: the moment of a replay, which has no other clock.
 pub const CLOCK: &str = "CLOCK";
-/// Per-CPU array of one [`Events`].
+/// Per-CPU array of [`Events`], by [`Hook`].
 pub const EVENTS: &str = "EVENTS";
 /// Array of [`Shelf`](crate::evidence::Shelf) by [`shelf`](crate::evidence::shelf), written while
 /// [`Config::evidence`] is set.

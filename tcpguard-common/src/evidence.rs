@@ -55,7 +55,8 @@ impl Allowance {
 pub struct Record {
     /// Its number on its shelf, from 1 on; 0 while it is being written.
     pub number: u64,
-    /// When it was judged, in nanoseconds of the kernel's monotonic clock.
+    /// When it was judged, in nanoseconds of the kernel's boot clock, which goes on while the machine
+    /// sleeps.
     pub time_ns: u64,
     /// How many frames its cell of the counters had counted on this CPU, with this one.
     pub count: u64,

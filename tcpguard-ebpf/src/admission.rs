@@ -81,9 +81,7 @@ fn refusal(ctx: &XdpContext, parsed: &Parsed) -> Option<Reason> {
     let (slot, _) = config::interface(ctx);
     if !admits(slot, parsed.question.rest.destination_port) {
         Some(Reason::InboundClosed)
-    } else if config::limits_rates()
-        && !flow::is_open(parsed)
-        && limits::is_exceeded(slot, parsed)
+    } else if config::limits_rates() && !flow::is_open(parsed) && limits::is_exceeded(slot, parsed)
     {
         Some(Reason::RateLimited)
     } else {

@@ -12,7 +12,7 @@ use core::intrinsics::{AtomicOrdering, atomic_xchg};
 use aya_ebpf::{
     bindings::{__sk_buff, xdp_md},
     helpers::generated::{
-        bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_skb_load_bytes, bpf_xdp_load_bytes,
+        bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_skb_load_bytes, bpf_xdp_load_bytes,
     },
     programs::{TcContext, XdpContext},
 };
@@ -105,7 +105,7 @@ fn keep(ctx: &impl Kept, place: u32, cell: u32, ruling: u32) -> Option<()> {
     let number = *written + 1;
     renumber(record, 0);
     // SAFETY: reads a clock.
-    record.time_ns = unsafe { bpf_ktime_get_ns() };
+    record.time_ns = unsafe { bpf_ktime_get_boot_ns() };
     record.count = count;
     record.octets = octets;
     record.ruling = ruling;

@@ -159,7 +159,7 @@ pub(crate) fn follow<C: Guarded>(ctx: &C) {
         return;
     }
     if !judge_flags(parsed.flags()).is_drop() {
-        report::event(flow::track(ctx, &mut parsed, Voice::FORWARDED));
+        report::event::<C>(flow::track(ctx, &mut parsed, Voice::FORWARDED));
     }
 }
 
@@ -171,7 +171,7 @@ fn judge<C: Guarded>(ctx: &C, parsed: &mut Parsed) -> Judgement {
     let mut ruling = 0;
     if is_tracked::<C>(parsed) {
         let ruled = flow::track(ctx, parsed, config::voice::<C>());
-        report::event(ruled);
+        report::event::<C>(ruled);
         verdict = ruled.verdict();
         ruling = ruled.bits();
     }
@@ -193,9 +193,7 @@ fn judge<C: Guarded>(ctx: &C, parsed: &mut Parsed) -> Judgement {
 /// Whether the tracker is asked about a segment.
 #[inline(always)]
 pub(crate) fn is_tracked<C: Hooked>(parsed: &Parsed) -> bool {
-    config::tracking()
-        && !judge_flags(parsed.flags()).is_drop()
-        && !denied::<C>(parsed).is_drop()
+    config::tracking() && !judge_flags(parsed.flags()).is_drop() && !denied::<C>(parsed).is_drop()
 }
 
 /// What becomes of a segment by its source alone.

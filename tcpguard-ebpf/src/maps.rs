@@ -32,10 +32,9 @@ pub(crate) static ADJUDICATION: Array<Adjudication, 1> = Array::new();
 #[btf_map]
 pub(crate) static CLOCK: Array<Ticks, 1> = Array::new();
 
-/// What happened to connections. Written by both hooks, each CPU its own copy; read by the loader.
-/// One entry.
+/// What happened to connections, by hook. Written by both hooks, each CPU its own copy; read by the loader.
 #[btf_map]
-pub(crate) static EVENTS: PerCpuArray<Events, 1> = PerCpuArray::new();
+pub(crate) static EVENTS: PerCpuArray<Events, HOOKS> = PerCpuArray::new();
 
 /// The last frames that were objected to, by `evidence::shelf`. Written by the hooks, each CPU its own
 /// shelves; read through mmap by user space, by as many as like. The loader sets the size to the CPUs

@@ -79,9 +79,9 @@ fn count(
 
 /// Counts what a ruling brought about in the life of a connection: rare beside its segments.
 #[inline(always)]
-pub(crate) fn event(ruling: Ruling) {
+pub(crate) fn event<C: Hooked>(ruling: Ruling) {
     if ruling.is_eventful()
-        && let Some(events) = EVENTS.get_ptr_mut(0)
+        && let Some(events) = EVENTS.get_ptr_mut(C::HOOK as u32)
     {
         #[expect(unsafe_code, reason = "map values are reached through raw pointers")]
         // SAFETY: as with the counters.

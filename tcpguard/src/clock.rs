@@ -47,10 +47,11 @@ pub fn time(ticks: u32) -> Duration {
     Duration::from_millis(u64::from(ticks) * 1000 / u64::from(SECOND))
 }
 
-/// When the kernel's monotonic clock stood at 0, by the clock on the wall as it goes now.
+/// When the machine was started, by the clock on the wall as it goes now: what the kernel's boot clock counts
+/// from, which goes on while the machine sleeps.
 #[must_use]
 pub fn boot() -> SystemTime {
-    let up = duration(clock_gettime(ClockId::Monotonic));
+    let up = duration(clock_gettime(ClockId::Boottime));
     let now = SystemTime::now();
     now.checked_sub(up).unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -91,12 +91,16 @@ impl Reader {
     pub(crate) fn sample(&mut self) -> Result<Sample> {
         let Self { maps, census, .. } = self;
         let tables = census.tables(|| flows(maps))?;
+        let arrived = self.events(Hook::Ingress)?;
+        let mut events = self.events(Hook::Egress)?;
+        events.add(&arrived);
         Ok(Sample {
             taken: SystemTime::now(),
             uptime: self.guarded.since.elapsed(),
             enforcing: self.guarded.drop != ReasonSet::EMPTY,
             interfaces: self.interfaces()?,
-            events: self.events()?,
+            events,
+            arrived,
             tables,
             runs: self.runs(),
             alarms: Vec::new(),
@@ -155,9 +159,9 @@ impl Reader {
         Ok(sum)
     }
 
-    fn events(&self) -> Result<Events> {
+    fn events(&self, hook: Hook) -> Result<Events> {
         let mut sum = Events::ZERO;
-        for cpu in self.cpus::<Events>(abi::EVENTS, 0)?.iter() {
+        for cpu in self.cpus::<Events>(abi::EVENTS, hook as u32)?.iter() {
             sum.add(cpu);
         }
         Ok(sum)

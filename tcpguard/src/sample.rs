@@ -22,6 +22,8 @@ pub struct Sample {
     pub interfaces: Vec<InterfaceSample>,
     /// What happened to connections, summed over CPUs.
     pub events: Events,
+    /// The part of that which what arrives has brought about.
+    pub arrived: Events,
     /// What the flow tables held when they were last counted, which may be a while ago.
     pub tables: Tables,
     /// What its programs cost, by hook, where the kernel keeps that.

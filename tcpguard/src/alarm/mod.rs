@@ -179,7 +179,7 @@ mod tests {
     fn connections_that_are_begun_and_not_established_are_a_syn_flood() {
         let handshakes = |begun, established| {
             move |sample: &mut Sample| {
-                let events = &mut sample.events;
+                let events = &mut sample.arrived;
                 happened(events, None, State::SynSent, begun);
                 happened(events, Some(State::SynSent), State::SynReceived, begun);
                 happened(
@@ -194,6 +194,14 @@ mod tests {
         assert!(said(&[&busy, &busy, &busy]).is_empty());
         let told = "alarm: half-open 8 500/s for 2s: looks like a SYN flood";
         assert_eq!(said(&[&flood, &flood]), [told]);
+    }
+
+    #[test]
+    fn connections_that_this_host_begins_are_no_alarm() {
+        let scan = |sample: &mut Sample| {
+            happened(&mut sample.events, None, State::SynSent, 9_000);
+        };
+        assert!(said(&[&scan, &scan, &scan]).is_empty());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{
 pub(crate) enum Subject {
     /// Arriving segments that are objected to for this reason.
     Reason(Reason),
-    /// Connections that were begun and not established.
+    /// Connections that were begun by what arrives, and not established.
     HalfOpen,
 }
 
@@ -67,8 +67,8 @@ impl Subject {
                 passed: grown(&|sample| arrived(sample, Verdict::would_drop(reason))),
             },
             Self::HalfOpen => {
-                let begun = grown(&|sample| turnover::entered(&sample.events, State::SynSent));
-                let established = grown(&|sample| established(&sample.events));
+                let begun = grown(&|sample| turnover::entered(&sample.arrived, State::SynSent));
+                let established = grown(&|sample| established(&sample.arrived));
                 Step {
                     elapsed,
                     dropped: 0,
@@ -86,7 +86,8 @@ fn arrived(sample: &Sample, verdict: Verdict) -> u64 {
     counters.map(|it| it.tally(verdict).packets).sum()
 }
 
-/// Connections whose handshake was completed.
+/// Connections whose handshake was completed. By what arrives, those are the ones that it has begun: what this
+/// host begins it completes itself.
 fn established(events: &Events) -> u64 {
     let completes = |it: &Transition| is_half_open(it.before) && is_whole(it.after);
     let established = turnover::transitions(events).filter(completes);

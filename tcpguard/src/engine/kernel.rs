@@ -255,12 +255,13 @@ impl Loaded {
         Ok(sum)
     }
 
-    /// Sum over CPUs.
+    /// Sum over CPUs, of the program that is asked.
     fn events(&self) -> Result<Events> {
         let map = self.object.map(abi::EVENTS).context("no map of events")?;
         let map: PerCpuArray<_, Events> = map.try_into()?;
         let mut sum = Events::ZERO;
-        let values = map.get(&0, 0).context("failed to read the events")?;
+        let values = map.get(&(Hook::Ingress as u32), 0);
+        let values = values.context("failed to read the events")?;
         values.iter().for_each(|events| sum.add(events));
         Ok(sum)
     }

@@ -33,6 +33,7 @@ pub(crate) fn empty(interfaces: &[&str]) -> Sample {
         enforcing: true,
         interfaces: interfaces.iter().map(interface).collect(),
         events: Events::ZERO,
+        arrived: Events::ZERO,
         tables: Tables {
             limit: 1 << 18,
             ..Tables::default()
