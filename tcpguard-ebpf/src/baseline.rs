@@ -21,6 +21,7 @@ mod admission;
 mod clock;
 mod config;
 mod evidence;
+mod flood;
 mod flow;
 mod guard;
 mod hash;
@@ -47,6 +48,19 @@ use crate::{guard::guard, shuffle::shuffle};
 #[xdp(frags)]
 fn bare_drop(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_DROP
+}
+
+/// Passes without a look.
+#[xdp(frags)]
+fn bare_pass(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
+}
+
+/// Sends the frame as one of a flood.
+#[xdp]
+fn flooding(ctx: XdpContext) -> u32 {
+    flood::vary(&ctx);
+    xdp_action::XDP_TX
 }
 
 /// Parses and drops: no flag check, no counter.

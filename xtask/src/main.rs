@@ -62,9 +62,9 @@ enum Task {
     },
     /// Makes what a release hands out: a static program and a Debian package, in `target/dist`
     Dist,
-    /// Measures the cost of a packet with the benchmark `packet_path`, as root
+    /// Measures the cost of a packet with the benchmarks `packet_path` and `receiver`, as root
     Bench {
-        /// Arguments of the benchmark
+        /// One of them, if not both, and arguments: --rounds N, --quick, --json
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How the names of binaries begin that root has to run.
-const ROOT_TARGETS: [&str; 3] = ["kernel_", "live_", "packet_path"];
+const ROOT_TARGETS: [&str; 4] = ["kernel_", "live_", "packet_path", "receiver-"];
 
 /// Variables that a binary under sudo would miss.
 const KEPT_VARIABLES: [&str; 3] = ["CARGO_MANIFEST_DIR", "RUST_BACKTRACE", "TCPGUARD_"];

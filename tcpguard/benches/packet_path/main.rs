@@ -3,9 +3,11 @@
 //!
 //! All paths of a stage take turns in every round, and each is compared with the others of its own
 //! round, so that the drift of a shared machine cancels out.
-//! `cargo xtask bench [-- --rounds N --json]`.
+//! `cargo xtask bench packet_path [--rounds N] [--json]`.
 
 mod cost;
+#[path = "../figures/mod.rs"]
+mod figures;
 mod objects;
 mod path;
 mod report;
@@ -24,6 +26,9 @@ struct Args {
     /// Packets a path and round.
     #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
     packets: u32,
+    /// One round of few packets, to see that it works.
+    #[arg(long)]
+    quick: bool,
     /// One JSON object instead of the tables.
     #[arg(long)]
     json: bool,
@@ -36,7 +41,10 @@ struct Args {
 }
 
 fn main() -> Result<()> {
-    let args = Args::parse();
+    let mut args = Args::parse();
+    if args.quick {
+        (args.rounds, args.packets) = (1, 10_000);
+    }
     let mut stages = Vec::new();
     for stage in stages::ALL {
         if stage.name.contains(&args.only) {

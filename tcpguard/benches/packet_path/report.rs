@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::{Args, cost::Cost, path::Path};
+use crate::{
+    Args,
+    cost::Cost,
+    figures::{machine, median, ratio, rounded},
+    path::Path,
+};
 
 /// What is known of one path.
 struct Row<'a> {
@@ -44,17 +49,6 @@ fn less(values: &[f64], of_each: &[f64]) -> Vec<f64> {
     values.iter().zip(of_each).map(|(a, b)| a - b).collect()
 }
 
-/// Of each round, then the median.
-fn ratio(values: &[f64], to: &[f64]) -> f64 {
-    median(values.iter().zip(to).map(|(own, other)| own / other))
-}
-
-fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 /// Handshakes that one CPU follows in a second, by family.
 fn handshakes(stages: &[(&'static str, Vec<Path>)]) -> Vec<(&'static str, f64)> {
     const SEGMENTS: [&str; 3] = ["SYN, new", "SYN+ACK", "handshake's ACK"];
@@ -82,9 +76,9 @@ fn handshakes(stages: &[(&'static str, Vec<Path>)]) -> Vec<(&'static str, f64)> 
 pub(crate) fn json(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &Args) {
     let row = |path: &Path, stage: &[Path]| {
         let row = Row::of(path, stage);
-        json!({"path": row.name, "ns": round(row.nanos), "x_bare_drop": round(row.bare),
-               "x_hash": row.hash.map(round), "net_ns": row.net.map(round),
-               "net_x_hash": row.net_hash.map(round)})
+        json!({"path": row.name, "ns": rounded(row.nanos), "x_bare_drop": rounded(row.bare),
+               "x_hash": row.hash.map(rounded), "net_ns": row.net.map(rounded),
+               "net_x_hash": row.net_hash.map(rounded)})
     };
     let stages_json: Vec<Value> = stages
         .iter()
@@ -95,7 +89,7 @@ pub(crate) fn json(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &
         .collect();
     let costs: Vec<Value> = costs
         .iter()
-        .map(|cost| json!({"cost": cost.name, "unit": cost.unit, "amount": round(cost.amount)}))
+        .map(|cost| json!({"cost": cost.name, "unit": cost.unit, "amount": rounded(cost.amount)}))
         .collect();
     let handshakes: Vec<Value> = handshakes(stages)
         .into_iter()
@@ -103,17 +97,14 @@ pub(crate) fn json(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &
         .collect();
     println!(
         "{}",
-        json!({"rounds": args.rounds, "packets": args.packets, "stages": stages_json,
+        json!({"rounds": args.rounds, "packets": args.packets, "machine": machine(),
+               "stages": stages_json,
                "handshakes": handshakes, "costs": costs})
     );
 }
 
 fn named(paths: &[Path]) -> impl Iterator<Item = &Path> {
     paths.iter().filter(|path| !path.name.is_empty())
-}
-
-fn round(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }
 
 pub(crate) fn text(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &Args) {
@@ -151,8 +142,10 @@ pub(crate) fn text(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &
         println!("{name:<44} {amount:>8.1} {unit}");
     }
     println!(
-        "medians of {} rounds, of {} packets a path; net: without making another frame each time",
-        args.rounds, args.packets
+        "medians of {} rounds, of {} packets a path; net: without making another frame each time\n{}",
+        args.rounds,
+        args.packets,
+        machine()
     );
 }
 

@@ -12,7 +12,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 14] = [
+const TOOLS: [Tool; 15] = [
     Tool {
         program: "ip",
         package: "iproute2",
@@ -42,6 +42,11 @@ const TOOLS: [Tool; 14] = [
         program: "nft",
         package: "nftables",
         why: "the kernel's tracker, to compare with",
+    },
+    Tool {
+        program: "iptables",
+        package: "iptables",
+        why: "another filter, to compare with in a benchmark",
     },
     Tool {
         program: "bpftool",

@@ -1,0 +1,60 @@
+//! A frame that goes out as if somebody else had sent it each time: the benchmark's flood.
+#![expect(unsafe_code, reason = "packet memory is reached through raw pointers")]
+
+use aya_ebpf::helpers::generated::bpf_get_prandom_u32;
+
+use crate::packet::Buffer;
+
+/// What is changed in a frame of IPv4 without options reaches up to here.
+const REACH: usize = 14 + 20 + 20;
+const IP_CHECKSUM: usize = 14 + 10;
+/// The lower half of the source address.
+const SOURCE: usize = 14 + 14;
+const SOURCE_PORT: usize = 14 + 20;
+/// Both halves of the sequence number.
+const SEQUENCE: [usize; 2] = [14 + 20 + 4, 14 + 20 + 6];
+const TCP_CHECKSUM: usize = 14 + 20 + 16;
+/// Never a port below 1024, as it lies in memory.
+const UNPRIVILEGED: u16 = 1024_u16.to_be();
+
+/// Gives a frame of IPv4 another source and another place in the space of numbers, and right checksums.
+///
+/// Its memory is used again and again, so it is changed from whatever it was before.
+#[inline(always)]
+pub(crate) fn vary(ctx: &impl Buffer) {
+    let (start, end) = (ctx.start(), ctx.end());
+    if start + REACH > end {
+        return;
+    }
+    // SAFETY: reads numbers.
+    let [one, two] = unsafe { [bpf_get_prandom_u32(), bpf_get_prandom_u32()] };
+    let at = |offset: usize| (start + offset) as *mut u16;
+    let source = replace(at(SOURCE), one as u16);
+    let mut segment = source + replace(at(SOURCE_PORT), (one >> 16) as u16 | UNPRIVILEGED);
+    segment += replace(at(SEQUENCE[0]), two as u16);
+    segment += replace(at(SEQUENCE[1]), (two >> 16) as u16);
+    adjust(at(IP_CHECKSUM), source);
+    adjust(at(TCP_CHECKSUM), segment);
+}
+
+/// Writes a word, and returns what its sum grows by (RFC 1624).
+#[inline(always)]
+fn replace(word: *mut u16, new: u16) -> u32 {
+    // SAFETY: within `REACH`, which was tested; the verifier proves it again.
+    let old = unsafe { *word };
+    // SAFETY: as above.
+    unsafe { *word = new };
+    u32::from(!old) + u32::from(new)
+}
+
+/// Takes that into a checksum.
+#[inline(always)]
+fn adjust(checksum: *mut u16, grown: u32) {
+    // SAFETY: as above.
+    let old = unsafe { *checksum };
+    let sum = u32::from(!old) + grown;
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    // SAFETY: as above.
+    unsafe { *checksum = !(sum as u16) };
+}

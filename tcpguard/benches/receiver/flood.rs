@@ -1,0 +1,111 @@
+//! Floods: frames from everywhere, as fast as one CPU makes them.
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf, EbpfLoader, TestRunAttrs, TestRunOptions,
+    programs::{TestRun as _, Xdp},
+};
+use tcpguard_common::{craft::TcpFrame, flags::TcpFlags};
+
+use crate::place::Place;
+
+/// What a frame is a flood of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flood {
+    /// No flag at all.
+    Null,
+    /// Segments in the middle of connections that are not there.
+    Ack,
+}
+
+impl Flood {
+    pub(crate) const ALL: [Self; 2] = [Self::Null, Self::Ack];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Null => "illegal flags (NULL)",
+            Self::Ack => "ACK of no connection",
+        }
+    }
+
+    const fn flags(self) -> TcpFlags {
+        match self {
+            Self::Null => TcpFlags::NULL,
+            Self::Ack => TcpFlags::ACK,
+        }
+    }
+}
+
+/// As many as NAPI takes in a turn.
+const BATCH: u32 = 64;
+
+/// Sends them: the kernel runs a program that makes a frame of the last one, and puts it on the wire
+/// (`BPF_F_TEST_XDP_LIVE_FRAMES`).
+pub(crate) struct Generator {
+    object: Ebpf,
+    /// `struct xdp_md`: by which interface the frames go.
+    interface: u32,
+    macs: ([u8; 6], [u8; 6]),
+}
+
+impl Generator {
+    pub(crate) fn new(place: &Place) -> Result<Self> {
+        Ok(Self {
+            object: load("flooding")?,
+            interface: place.sending()?,
+            macs: place.macs()?,
+        })
+    }
+
+    /// Sends so many frames without a pause. What the receiver is too slow for is lost on the way.
+    pub(crate) fn send(&self, place: &Place, flood: Flood, frames: u32) -> Result<()> {
+        let frame = self.frame(flood);
+        place.sender.within(|| self.run(&frame, frames))?
+    }
+
+    fn frame(&self, flood: Flood) -> Vec<u8> {
+        let mut frame = TcpFrame::between([10, 9, 7, 7].into(), [10, 9, 0, 2].into());
+        frame = frame.with_flags(flood.flags());
+        frame.macs = self.macs;
+        frame.ports = (40_000, 80);
+        frame.build()
+    }
+
+    fn run(&self, frame: &[u8], frames: u32) -> Result<()> {
+        let program = program(&self.object, "flooding")?;
+        let octets = u32::try_from(frame.len())?;
+        let context = [0, octets, 0, self.interface, 0, 0].map(u32::to_ne_bytes);
+        program.test_run(TestRunOptions {
+            data_in: Some(frame),
+            ctx_in: Some(context.as_flattened()),
+            repeat: frames,
+            attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
+            ..TestRunOptions::default()
+        })?;
+        Ok(())
+    }
+}
+
+static BASELINE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/baseline.bpf.o"));
+
+/// The object with one of its programs loaded.
+pub(crate) fn load(name: &str) -> Result<Ebpf> {
+    let mut object = EbpfLoader::new()
+        .btf(None)
+        .load(BASELINE)
+        .context("failed to open the baseline")?;
+    let program = object.program_mut(name);
+    let program: &mut Xdp = program
+        .with_context(|| format!("no program {name}"))?
+        .try_into()?;
+    program
+        .load()
+        .with_context(|| format!("failed to load {name}"))?;
+    Ok(object)
+}
+
+fn program<'a>(object: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
+    let program = object.program(name);
+    let program = program.with_context(|| format!("no program {name}"))?;
+    Ok(program.try_into()?)
+}

@@ -1,0 +1,122 @@
+//! The result, as a table or as one JSON object.
+
+use serde_json::{Value, json};
+
+use crate::{
+    Args,
+    figures::{machine, median, ratio, rounded},
+    filter::{self, Filter},
+    flood::Flood,
+};
+
+/// Nanoseconds a frame, by filter and flood, of each round.
+#[derive(Default)]
+pub(crate) struct Figures(Vec<(Filter, Flood, Vec<f64>)>);
+
+impl Figures {
+    pub(crate) fn add(&mut self, filter: Filter, flood: Flood, nanos: f64) {
+        match self
+            .0
+            .iter_mut()
+            .find(|(of, under, _)| (*of, *under) == (filter, flood))
+        {
+            Some((_, _, rounds)) => rounds.push(nanos),
+            None => self.0.push((filter, flood, vec![nanos])),
+        }
+    }
+
+    fn of(&self, filter: Filter, flood: Flood) -> &[f64] {
+        let found = self
+            .0
+            .iter()
+            .find(|(of, under, _)| (*of, *under) == (filter, flood));
+        found.map_or(&[], |(_, _, rounds)| rounds)
+    }
+
+    pub(crate) fn text(&self, args: &Args) {
+        for flood in Flood::ALL {
+            println!(
+                "{:<30} {:>8} {:>15} {:>8} {:>10}",
+                flood.name(),
+                "ns",
+                "range",
+                "x bare",
+                "x tcpguard"
+            );
+            for row in self.rows(flood) {
+                let range = format!("{:.0} - {:.0}", row.least, row.most);
+                println!(
+                    "{:<30} {:>8.0} {range:>15} {:>8.2} {:>10.2}",
+                    row.name(),
+                    row.nanos,
+                    row.bare,
+                    row.tcpguard
+                );
+            }
+            println!();
+        }
+        println!(
+            "medians of {} rounds, of up to {} frames each; * passes this flood on to the stack\n{}",
+            args.rounds,
+            args.frames,
+            machine()
+        );
+    }
+
+    pub(crate) fn json(&self, args: &Args) {
+        let row = |row: &Row| {
+            json!({"filter": row.filter.name, "drops": row.drops, "ns": row.nanos.round(),
+                   "min_ns": row.least.round(), "max_ns": row.most.round(),
+                   "x_bare_drop": rounded(row.bare), "x_tcpguard": rounded(row.tcpguard)})
+        };
+        let floods = Flood::ALL.map(|flood| {
+            let rows: Vec<Value> = self.rows(flood).iter().map(row).collect();
+            json!({"flood": flood.name(), "filters": rows})
+        });
+        println!(
+            "{}",
+            json!({"rounds": args.rounds, "frames": args.frames, "machine": machine(),
+                   "floods": floods})
+        );
+    }
+
+    fn rows(&self, flood: Flood) -> Vec<Row> {
+        let rounds = |name: &str| {
+            let filter = filter::ALL.into_iter().find(|filter| filter.name == name);
+            filter.map_or(&[][..], |filter| self.of(filter, flood))
+        };
+        let (bare, tcpguard) = (rounds("bare XDP_DROP"), rounds("tcpguard"));
+        let row = |filter: Filter| {
+            let own = self.of(filter, flood);
+            Row {
+                filter,
+                drops: filter.drops.contains(&flood),
+                nanos: median(own.iter().copied()),
+                least: own.iter().copied().fold(f64::INFINITY, f64::min),
+                most: own.iter().copied().fold(0.0, f64::max),
+                bare: ratio(own, bare),
+                tcpguard: ratio(own, tcpguard),
+            }
+        };
+        filter::ALL.map(row).into()
+    }
+}
+
+/// A filter under a flood.
+struct Row {
+    filter: Filter,
+    drops: bool,
+    nanos: f64,
+    least: f64,
+    most: f64,
+    /// Against the bare drop.
+    bare: f64,
+    tcpguard: f64,
+}
+
+impl Row {
+    fn name(&self) -> String {
+        let mark = if self.drops { "" } else { " *" };
+        format!("{}{mark}", self.filter.name)
+    }
+}
