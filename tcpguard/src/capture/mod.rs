@@ -28,9 +28,11 @@ pub fn capture(args: &CaptureArgs) -> Result<ExitCode> {
     preflight::check_reader()?;
     let reasons = args.reasons.map_or(ReasonSet::ALL, |list| list.0);
     let mut archive = Archive::open("capture", &args.interfaces, reasons)?;
+    let mut blocks = Blocks::new(archive.places())?;
+    let head = blocks.take();
     let mut draft = Draft {
-        blocks: Blocks::new(archive.places())?,
-        sink: Sink::open(&args.write, args.force)?,
+        blocks,
+        sink: Sink::open(&args.write, args.force, &head)?,
         left: args.count,
         captured: 0,
         skipped: 0,

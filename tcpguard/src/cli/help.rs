@@ -149,7 +149,7 @@ which `tcpguard events` says more. Of each frame the first 216 octets are there.
 reason, so Wireshark finds some by
   frame.comment contains \"flags-null\"
 and it says which way the frame went, and how many alike before it were not kept. The file has its name
-once it is whole; nothing is left of one that failed.
+once it is whole; what a failed capture has until then stays in FILE.part.
 
 Examples:
   tcpguard capture -w drops.pcapng --duration 1m
