@@ -283,3 +283,36 @@ fn a_guard_that_goes_ends_what_reads_it_and_leaves_a_whole_file() {
     assert!(ended.stderr.contains("was taken off"), "{ended:?}");
     assert_eq!(fields(&file, &["frame.comment"]).len() as u64, NULLS);
 }
+
+/// Sets how many files a process may have open. With three it cannot look for guards any more.
+fn limit_files(process: &Process, limit: &str) {
+    let mut prlimit = Command::new("prlimit");
+    prlimit.args(["--pid", &process.id().to_string()]);
+    stdout(prlimit.arg(format!("--nofile={limit}:")));
+}
+
+#[test]
+fn a_capture_outlives_looks_that_fail_and_ends_as_a_whole_file_when_they_go_on_failing() {
+    let network = guarded();
+    let file = path("unseen.pcapng");
+    let mut capture = network.server.command(TCPGUARD);
+    let capture = Process::spawn(capture.args(["capture", "-w"]).arg(&file));
+    capture.wait_for("capturing");
+    limit_files(&capture, "3");
+    std::thread::sleep(Duration::from_millis(2500));
+    limit_files(&capture, "1024");
+    std::thread::sleep(Duration::from_millis(1500));
+    send(&network, &FIVE_NULLS);
+    limit_files(&capture, "3");
+    let ended = capture.end();
+    assert_eq!(ended.status.code(), ERROR, "{ended:?}");
+    for word in [
+        "captured 5 frames into",
+        "still there",
+        "Too many open files",
+    ] {
+        assert!(ended.stderr.contains(word), "no {word:?} in {ended:?}");
+    }
+    assert_eq!(fields(&file, &["frame.comment"]).len() as u64, NULLS);
+    done(&network.server, &["detach"]);
+}

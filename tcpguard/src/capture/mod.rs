@@ -46,7 +46,7 @@ pub fn capture(args: &CaptureArgs) -> Result<ExitCode> {
         let mut ending = Ending::new(args.duration)?;
         let take = async |_: &[Place], seen: Vec<Sighting>| draft.write(seen).await;
         let over = archive.follow(&mut ending, take).await?;
-        // If the guard has gone, what was captured until then is all that there is of it.
+        // If the guard has gone or is out of sight, what was captured is all that there is of it.
         draft.end().await?;
         over.into_result()
     })?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 use tcpguard_common::{conn::state::State, parse::Link, policy::ReasonSet, segment::Segment};
 use tokio::time::sleep;
 
@@ -16,6 +16,8 @@ use crate::{
 pub(crate) const POLL: Duration = Duration::from_millis(100);
 /// Between two looks whether the guards are still there.
 const CHECK: Duration = Duration::from_secs(1);
+/// As many looks in a row may fail: what the kernel lists changes meanwhile, and memory may be short.
+const FAILURES: u32 = 5;
 
 /// The guards that are read.
 pub(crate) struct Archive {
@@ -78,7 +80,7 @@ pub(crate) enum Wish {
 }
 
 /// Why no more is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Over {
     /// It was asked for, or the time is over.
     Ended,
@@ -86,6 +88,8 @@ pub(crate) enum Over {
     Enough,
     /// The guard on these interfaces was taken off.
     Gone(String),
+    /// Whether the guards are still there cannot be told any more.
+    Unseen(Error),
 }
 
 impl Over {
@@ -94,6 +98,9 @@ impl Over {
         match self {
             Self::Ended | Self::Enough => Ok(()),
             Self::Gone(names) => bail!("the guard on {names} was taken off"),
+            Self::Unseen(error) => {
+                Err(error.context("failed to look whether the guard is still there"))
+            }
         }
     }
 }
@@ -179,13 +186,14 @@ impl Archive {
     }
 
     /// Reads on and on, and hands over what was seen, until the end comes or there is enough. Whoever
-    /// takes it may wait; the end does not.
+    /// takes it may wait; the end does not. Fails only if the taking does.
     pub(crate) async fn follow(
         &mut self,
         ending: &mut Ending,
         mut take: impl AsyncFnMut(&[Place], Vec<Sighting>) -> Result<Wish>,
     ) -> Result<Over> {
         let mut checked = Instant::now();
+        let mut failures = 0;
         loop {
             let seen = self.read();
             tokio::select! {
@@ -196,8 +204,8 @@ impl Archive {
                 },
             }
             if checked.elapsed() >= CHECK {
-                if let Some(names) = self.gone()? {
-                    return Ok(Over::Gone(names));
+                if let Some(over) = judge(self.gone(), &mut failures) {
+                    return Ok(over);
                 }
                 checked = Instant::now();
             }
@@ -216,5 +224,52 @@ impl Archive {
         let tables: Vec<_> = guards.iter().filter_map(|it| it.table().ok()).collect();
         let gone = |guard: &&Guard| !tables.contains(&guard.table);
         Ok(self.guards.iter().find(gone).map(|it| it.names.clone()))
+    }
+}
+
+/// What a look at the guards means, after so many failures in a row.
+fn judge(look: Result<Option<String>>, failures: &mut u32) -> Option<Over> {
+    match look {
+        Ok(None) => *failures = 0,
+        Ok(Some(names)) => return Some(Over::Gone(names)),
+        Err(_) if *failures < FAILURES => *failures += 1,
+        Err(error) => return Some(Over::Unseen(error)),
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    fn failed() -> Result<Option<String>> {
+        Err(anyhow!("no memory"))
+    }
+
+    #[test]
+    fn looks_that_fail_now_and_then_end_nothing() {
+        let mut failures = 0;
+        for _ in 0..2 {
+            for _ in 0..FAILURES {
+                assert!(judge(failed(), &mut failures).is_none());
+            }
+            assert!(judge(Ok(None), &mut failures).is_none());
+        }
+    }
+
+    #[test]
+    fn looks_that_go_on_failing_end_it_with_their_error() {
+        let mut failures = FAILURES;
+        let over = judge(failed(), &mut failures).unwrap();
+        let told = format!("{:#}", over.into_result().unwrap_err());
+        assert!(told.ends_with("is still there: no memory"), "{told}");
+    }
+
+    #[test]
+    fn a_guard_that_is_found_gone_ends_it_at_once() {
+        let over = judge(Ok(Some("eth0".to_owned())), &mut 0).unwrap();
+        assert!(matches!(over, Over::Gone(names) if names == "eth0"));
     }
 }
