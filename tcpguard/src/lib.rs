@@ -18,6 +18,7 @@ pub mod flows;
 mod foreign;
 mod found;
 pub mod guard;
+mod holders;
 mod link;
 mod log;
 pub mod manual;

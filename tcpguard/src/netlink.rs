@@ -3,9 +3,14 @@
 //! Not from /sys/class/net: that shows the network namespace it was mounted in, not the one this
 //! process is in.
 
-use std::{collections::BTreeSet, io};
+use std::{
+    collections::BTreeSet,
+    io,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use aya::programs::ProgramFd;
 use netlink_packet_core::{
     ErrorMessage, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload, NlaBuffer,
     NlasIterator,
@@ -20,12 +25,16 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 /// Stands for every interface that a default route leads to. The kernel lets no interface have this name.
 const DEFAULT_ROUTE: &str = "default";
 
+/// In place of a program: that there be none.
+const NONE: i32 = -1;
 /// `XDP_FLAGS_UPDATE_IF_NOEXIST`
 const IF_NONE: u32 = 1;
 /// `XDP_FLAGS_SKB_MODE`
 const GENERIC: u32 = 1 << 1;
 /// `XDP_FLAGS_DRV_MODE`
 const NATIVE: u32 = 1 << 2;
+/// `XDP_FLAGS_REPLACE`
+const EXPECTED: u32 = 1 << 4;
 
 /// An interface of this network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,15 +144,19 @@ fn list(
 #[must_use]
 pub(crate) fn why_native_is_refused(index: u32, program: i32) -> Option<String> {
     let socket = connect().ok()?;
-    let refusal = set_xdp(&socket, index, program, NATIVE | IF_NONE).ok()?;
+    let set = |program, flags| {
+        let xdp = vec![LinkXdp::Fd(program), LinkXdp::Flags(flags)];
+        set_xdp(&socket, index, xdp).ok()
+    };
+    let refusal = set(program, NATIVE | IF_NONE)?;
     if refusal.is_none() {
-        let _ = set_xdp(&socket, index, -1, NATIVE);
+        let _ = set(NONE, NATIVE);
     }
     sentence(&refusal?)
 }
 
-/// Takes off what was attached by netlink.
-pub(crate) fn take_off_xdp(interface: &Interface) -> Result<()> {
+/// Takes a program off that was attached by netlink; never another one that has come in its place.
+pub(crate) fn take_off_xdp(interface: &Interface, program: &ProgramFd) -> Result<()> {
     // One of them has to be said, as a driver that knows native XDP is taken to have it.
     let mode = if interface.is_generic {
         GENERIC
@@ -151,9 +164,18 @@ pub(crate) fn take_off_xdp(interface: &Interface) -> Result<()> {
         NATIVE
     };
     let socket = connect().context("failed to open a netlink socket")?;
-    match set_xdp(&socket, interface.index, -1, mode)? {
+    let expected = u32::try_from(program.as_fd().as_raw_fd())?;
+    let xdp = vec![
+        LinkXdp::Fd(NONE),
+        LinkXdp::Flags(mode | EXPECTED),
+        LinkXdp::ExpectedFd(expected),
+    ];
+    match set_xdp(&socket, interface.index, xdp)?.map(|refusal| refusal.to_io()) {
         None => Ok(()),
-        Some(refusal) => Err(refusal.to_io().into()),
+        Some(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!("it is not there any more, and what has come in its place stays")
+        }
+        Some(error) => Err(error.into()),
     }
 }
 
@@ -253,11 +275,10 @@ fn program_id(attribute: &LinkXdp) -> Option<u32> {
     }
 }
 
-/// Asks to attach a program; the refusal, or `None` if it was attached.
-fn set_xdp(socket: &Socket, index: u32, program: i32, flags: u32) -> Result<Option<ErrorMessage>> {
+/// Asks to attach a program or to take it off; the refusal, or `None` if that was done.
+fn set_xdp(socket: &Socket, index: u32, xdp: Vec<LinkXdp>) -> Result<Option<ErrorMessage>> {
     let mut link = LinkMessage::default();
     link.header.index = index;
-    let xdp = vec![LinkXdp::Fd(program), LinkXdp::Flags(flags)];
     link.attributes.push(LinkAttribute::Xdp(xdp));
     send(
         socket,

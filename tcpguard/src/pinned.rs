@@ -102,12 +102,18 @@ fn detach_foreign(interfaces: &[Interface], names: &[String]) -> Result<ExitCode
     preflight::check_reader()?;
     for name in names {
         let interface = known(interfaces, name)?;
-        let taken = foreign::take_off(interface)?;
-        ensure!(!taken.is_empty(), "nothing is attached to {name}");
-        for foreign in taken {
-            writeln!(io::stdout(), "detached {name}: {foreign}")?;
+        let found = foreign::on(interface)?;
+        ensure!(!found.is_empty(), "nothing is attached to {name}");
+        for foreign in found {
+            foreign.take_off(interface)?;
+            let rest = match foreign.link {
+                Some(_) => "; the link goes on without effect",
+                None => "",
+            };
+            writeln!(io::stdout(), "detached {name}: {foreign}{rest}")?;
         }
     }
+    foreign::check_free(names)?;
     Ok(ExitCode::SUCCESS)
 }
 
