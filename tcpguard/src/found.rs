@@ -114,6 +114,20 @@ pub(crate) fn at_least_one(command: &str) -> Result<Vec<Found>> {
     Ok(guards)
 }
 
+/// The only guard, for what is not done to several; `what` is.
+pub(crate) fn single<T>(mut guards: Vec<T>, found: impl Fn(&T) -> &Found, what: &str) -> Result<T> {
+    let names = guards.iter().map(|it| found(it).names().join(" and "));
+    let names: Vec<_> = names.collect();
+    match guards.pop() {
+        Some(guard) if guards.is_empty() => Ok(guard),
+        _ => bail!(
+            "there are {} guards, and one {what} at a time: choose by --iface ({})",
+            names.len(),
+            names.join("; ")
+        ),
+    }
+}
+
 impl Found {
     fn open(program: ProgramInfo, interfaces: Vec<Interface>) -> Result<Self> {
         let ids = program.map_ids().context("failed to ask for its maps")?;

@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tcpguard_common::{
     abi::Config,
     conn::seen::Voice,
@@ -164,7 +164,8 @@ struct Changed {
 fn change(wish: &Wish) -> Result<(Changed, String)> {
     let pins = Pins::open()?;
     let sole = pins.sole()?;
-    let guard = single(exchange::pinned(&pins, &wish.names)?)?;
+    let guards = exchange::pinned(&pins, &wish.names)?;
+    let guard = found::single(guards, |guard| &guard.found, "is reloaded")?;
     let names = guard.found.names().join(", ");
     let stays = || format!("the guard on {names} stays as it is");
     let before = guard.config().with_context(stays)?;
@@ -231,21 +232,6 @@ pub fn check(args: &CheckConfigArgs) -> Result<ExitCode> {
         admission::described(policy.drop, &openings, &file.sources(&nothing)?)
     )?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn single(mut guards: Vec<Pinned>) -> Result<Pinned> {
-    let names: Vec<_> = guards
-        .iter()
-        .map(|guard| guard.found.names().join(" and "))
-        .collect();
-    match guards.pop() {
-        Some(guard) if guards.is_empty() => Ok(guard),
-        _ => bail!(
-            "there are {} guards, and one is reloaded at a time: choose by --iface ({})",
-            names.len(),
-            names.join("; ")
-        ),
-    }
 }
 
 /// Refuses a file that says of the guard what only another one could be.

@@ -136,20 +136,6 @@ pub(crate) fn chosen(mut guards: Vec<Found>, names: &[String]) -> Result<Vec<Fou
 }
 
 /// The only one: readings of several would be told apart by nothing.
-fn single(mut guards: Vec<Found>) -> Result<Found> {
-    match guards.pop() {
-        Some(found) if guards.is_empty() => Ok(found),
-        last => {
-            guards.extend(last);
-            let names: Vec<_> = guards
-                .iter()
-                .map(|found| found.names().join(" and "))
-                .collect();
-            bail!(
-                "there are {} guards, and one can be followed at a time: choose by --iface ({})",
-                names.len(),
-                names.join("; ")
-            )
-        }
-    }
+fn single(guards: Vec<Found>) -> Result<Found> {
+    found::single(guards, |found| found, "can be followed")
 }
