@@ -9,7 +9,6 @@ mod demo;
 mod dist;
 mod object;
 mod privilege;
-mod process;
 mod run;
 mod setup;
 mod test;
@@ -18,6 +17,7 @@ mod workspace;
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use xtask::process;
 
 #[derive(Parser)]
 #[command(

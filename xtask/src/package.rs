@@ -8,10 +8,12 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+
+use crate::process::output;
 
 /// Completions by shell, as each of them wants its file to be called.
 const COMPLETIONS: [(&str, &str); 3] = [
@@ -53,7 +55,7 @@ pub fn deb(packing: Packing<'_>) -> Result<PathBuf> {
         .args(args)
         .env("CARGO_TARGET_DIR", folder)
         .env("PATH", path_with_cargo()?);
-    run(command)?;
+    output(&mut command)?;
     let made = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path()));
     let mut made = made.filter(|path| path.extension().is_some_and(|it| it == "deb"));
     made.next().context("cargo-deb has made no package")
@@ -69,19 +71,14 @@ fn lay_out(program: &Path, folder: &Path) -> Result<()> {
     fs::create_dir_all(&man)?;
     fs::create_dir(&completions)?;
     fs::copy(program, built.join("tcpguard"))?;
-    let mut command = Command::new(program);
-    command.args(["man", "--dir"]).arg(&man);
-    run(command)?;
+    output(Command::new(program).args(["man", "--dir"]).arg(&man))?;
     // Pages of the manual are compressed by policy, and without a date so that all builds are alike.
-    let mut command = Command::new("gzip");
-    command
-        .args(["--best", "--no-name", "--recursive"])
-        .arg(&man);
-    run(command)?;
+    let mut gzip = Command::new("gzip");
+    gzip.args(["--best", "--no-name", "--recursive"]);
+    output(gzip.arg(&man))?;
     for (shell, name) in COMPLETIONS {
-        let mut command = Command::new(program);
-        command.args(["completions", shell]);
-        fs::write(completions.join(name), run(command)?)?;
+        let written = output(Command::new(program).args(["completions", shell]))?;
+        fs::write(completions.join(name), written)?;
     }
     Ok(())
 }
@@ -92,14 +89,4 @@ fn path_with_cargo() -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = cargo.parent().map(Path::to_path_buf).into_iter();
     Ok(env::join_paths(folders.chain(env::split_paths(&path)))?)
-}
-
-/// What it prints; what it complains of is the error.
-fn run(mut command: Command) -> Result<Vec<u8>> {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("failed to start {command:?}"))?;
-    if !output.status.success() {
-        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(output.stdout)
 }

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 const SYSTEM_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// Says what for, shows the command line, runs it and expects success.
-pub(crate) fn step(purpose: &str, command: &mut Command) -> Result<()> {
+pub fn step(purpose: &str, command: &mut Command) -> Result<()> {
     eprintln!("==> {purpose}\n    {}", shown(command));
     let status = command.status().with_context(|| cannot_start(command))?;
     ensure!(status.success(), "{purpose} failed ({status})");
@@ -24,7 +24,7 @@ pub(crate) fn step(purpose: &str, command: &mut Command) -> Result<()> {
 }
 
 /// What the command prints; its own complaints go into the error.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -37,7 +37,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// As `step`, for a command that may wait for a network that never answers.
-pub(crate) fn step_within(limit: Duration, purpose: &str, command: &mut Command) -> Result<()> {
+pub fn step_within(limit: Duration, purpose: &str, command: &mut Command) -> Result<()> {
     eprintln!("==> {purpose}\n    {}", shown(command));
     let mut child = command
         .stdin(Stdio::null())
@@ -58,12 +58,14 @@ pub(crate) fn step_within(limit: Duration, purpose: &str, command: &mut Command)
     }
 }
 
-pub(crate) fn cannot_start(command: &Command) -> String {
+/// Why a command has not even begun.
+#[must_use]
+pub fn cannot_start(command: &Command) -> String {
     format!("failed to start {}", shown(command))
 }
 
 /// The command line as one would type it, with the variables that it sets.
-pub(crate) fn shown(command: &Command) -> String {
+pub fn shown(command: &Command) -> String {
     let variables = command
         .get_envs()
         .filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, quoted(value?))));
@@ -74,7 +76,7 @@ pub(crate) fn shown(command: &Command) -> String {
 }
 
 /// The program of that name on PATH or where the system keeps its own.
-pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(SYSTEM_DIRS.iter().map(PathBuf::from))
@@ -82,7 +84,9 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
         .find(|file| is_executable(file))
 }
 
-pub(crate) fn is_executable(file: &Path) -> bool {
+/// Whether it is a program.
+#[must_use]
+pub fn is_executable(file: &Path) -> bool {
     file.metadata()
         .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
