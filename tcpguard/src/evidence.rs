@@ -57,6 +57,8 @@ pub struct Exhibit {
     /// How many frames with the same verdict were not kept, or not read in time, since the one before
     /// it; of the first, since the guard was attached.
     pub skipped: u64,
+    /// Whether it is the first with its verdict that was read here.
+    pub is_first: bool,
 }
 
 impl Evidence {
@@ -147,6 +149,7 @@ impl Evidence {
             octets: record.octets,
             frame: record.frame.get(..usize::from(record.captured))?.to_vec(),
             skipped: since.saturating_sub(1),
+            is_first: before.is_none(),
         })
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn sighting(skipped: u64) -> (Place, Sighting) {
         octets: 54,
         frame,
         skipped,
+        is_first: false,
     };
     let place = Place::new("eth0".to_owned(), Link::Ethernet, true);
     let segment = exhibit.segment(Link::Ethernet);

@@ -5,7 +5,10 @@ use std::{cmp::Reverse, collections::HashMap, net::IpAddr, time::Duration};
 use serde::Serialize;
 use tcpguard_common::{abi::Hook, reason::Reason, verdict::Verdict};
 
-use crate::{evidence::archive::Sighting, watch::number::per_second};
+use crate::{
+    evidence::{Exhibit, archive::Sighting},
+    watch::number::per_second,
+};
 
 /// A source, and how much of it is objected to in a second.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +49,7 @@ pub(super) fn offenders(seen: &[Sighting], elapsed: Duration, limit: usize) -> V
         let exhibit = &sighting.exhibit;
         let kind = (sighting.place, exhibit.verdict);
         let sampled = kinds.entry(kind).or_default();
-        sampled.counted += exhibit.skipped + 1;
+        sampled.counted += 1 + skipped(exhibit);
         sampled.kept += 1;
         // Without a whole header nobody knows from whom it is.
         if let Some(segment) = &sighting.segment {
@@ -71,6 +74,12 @@ pub(super) fn offenders(seen: &[Sighting], elapsed: Duration, limit: usize) -> V
     offenders.sort_by_key(|it| (Reverse(weight(it)), it.source));
     offenders.truncate(limit);
     offenders
+}
+
+/// How many were skipped in this time, as far as it is known: those before the first one that was read
+/// may be of hours ago.
+const fn skipped(exhibit: &Exhibit) -> u64 {
+    if exhibit.is_first { 0 } else { exhibit.skipped }
 }
 
 impl Share {
@@ -110,7 +119,6 @@ mod tests {
     use tcpguard_common::{craft::TcpFrame, flags::TcpFlags, parse::Link};
 
     use super::*;
-    use crate::evidence::Exhibit;
 
     fn sighting(source: &str, verdict: Verdict, hook: Hook, skipped: u64) -> Sighting {
         let destination = "10.0.0.2".parse().unwrap();
@@ -126,6 +134,7 @@ mod tests {
             octets: u32::try_from(frame.len()).unwrap(),
             frame,
             skipped,
+            is_first: false,
         };
         Sighting {
             place: 0,
@@ -158,5 +167,15 @@ mod tests {
         assert_eq!(told, [first, offender("203.0.113.10", 50, 0)]);
         assert_eq!(offenders(&seen, Duration::from_secs(2), 1).len(), 1);
         assert_eq!(offenders(&[], Duration::from_secs(2), 10), []);
+    }
+
+    #[test]
+    fn what_was_skipped_before_the_first_that_was_read_is_of_another_time() {
+        let null = Verdict::dropped(Reason::FlagsNull);
+        let mut first = sighting("203.0.113.9", null, Hook::Ingress, 1_000_000);
+        first.exhibit.is_first = true;
+        let seen = [first, sighting("203.0.113.9", null, Hook::Ingress, 8)];
+        let told = offenders(&seen, Duration::from_secs(2), 10);
+        assert_eq!(told[0].dropped_per_s, 5);
     }
 }
