@@ -108,14 +108,19 @@ impl Over {
 impl Archive {
     /// Of the guards that `command` asks for, on these interfaces or on all.
     pub(crate) fn open(command: &str, interfaces: &[String], reasons: ReasonSet) -> Result<Self> {
+        Self::of(&found::at_least_one(command)?, interfaces, reasons)
+    }
+
+    /// Of these guards, on these interfaces or on all.
+    pub(crate) fn of(guards: &[Found], interfaces: &[String], reasons: ReasonSet) -> Result<Self> {
         let mut archive = Self {
             guards: Vec::new(),
             places: Vec::new(),
             reasons,
         };
-        for found in found::at_least_one(command)? {
+        for found in guards {
             let names = found.names().join(", ");
-            let added = archive.add(&found, interfaces);
+            let added = archive.add(found, interfaces);
             added.with_context(|| format!("cannot read the guard on {names}"))?;
         }
         let is_here = |name: &&String| archive.places.iter().any(|place| place.name == **name);

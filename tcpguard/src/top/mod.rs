@@ -38,9 +38,8 @@ use crate::{
 /// Prints one reading over an interval.
 pub fn top(args: &TopArgs) -> Result<ExitCode> {
     preflight::check_reader()?;
-    // The archive refuses interfaces that are not guarded.
-    let mut archive = Archive::open("top", &args.interfaces, ReasonSet::ALL)?;
     let guards = stats::chosen(found::at_least_one("top")?, &args.interfaces)?;
+    let mut archive = Archive::of(&guards, &args.interfaces, ReasonSet::ALL)?;
     // What was before is not of this interval.
     archive.read();
     let start = Instant::now();
