@@ -28,7 +28,7 @@ use self::{
     suspects::{Ends, Spread},
 };
 pub(crate) use self::{herald::Herald, notice::brief, suspects::Suspects, threshold::Thresholds};
-use crate::sample::Sample;
+use crate::{sample::Sample, watch::number};
 
 /// Something that is objected to at or above its threshold, and has not been over for long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,9 +67,13 @@ struct Step {
 impl Step {
     /// How many a second.
     fn rate(self) -> u64 {
-        let count = u128::from(self.dropped) + u128::from(self.passed);
-        let rate = (count * 1_000_000_000).checked_div(self.elapsed.as_nanos());
-        rate.map_or(0, |rate| u64::try_from(rate).unwrap_or(u64::MAX))
+        let count = self.dropped.saturating_add(self.passed);
+        // No time has no rate, and must reach no threshold.
+        if self.elapsed.is_zero() {
+            0
+        } else {
+            number::per_second(count, self.elapsed)
+        }
     }
 }
 
@@ -131,6 +135,17 @@ mod tests {
 
     use super::*;
     use crate::watch::specimen::{count, empty, happened};
+
+    #[test]
+    fn a_rate_is_told_to_the_nearest_and_no_time_has_none() {
+        let step = |elapsed| Step {
+            elapsed: Duration::from_secs(elapsed),
+            dropped: 2,
+            passed: 3,
+        };
+        assert_eq!(step(3).rate(), 2);
+        assert_eq!(step(0).rate(), 0);
+    }
 
     /// What is said at the end of each second, of counts that each of them adds to.
     fn said(seconds: &[&dyn Fn(&mut Sample)]) -> Vec<String> {

@@ -20,7 +20,7 @@ use std::{
 
 use self::order::Order;
 pub(super) use self::view::{Drawn, footer};
-use super::keys::Key;
+use super::{keys::Key, number::per_second};
 use crate::{
     conns::Filter,
     flows::{Connection, Due, Flows, Walk},
@@ -216,8 +216,7 @@ impl List {
 fn rate(before: u64, now: u64, elapsed: Duration) -> Option<u64> {
     // A direction that was anchored anew may have gone back.
     let octets = now.saturating_sub(before);
-    let rate = (u128::from(octets) * 1_000_000_000).checked_div(elapsed.as_nanos())?;
-    u64::try_from(rate).ok()
+    (!elapsed.is_zero()).then(|| per_second(octets, elapsed))
 }
 
 #[cfg(test)]
@@ -319,6 +318,7 @@ mod tests {
         let rates: Vec<_> = specimen::list().rows.iter().map(|row| row.rate).collect();
         assert_eq!(rates, [Some(1_500); 4]);
         assert_eq!(rate(10, 40, Duration::from_secs(2)), Some(15));
+        assert_eq!(rate(0, 5, Duration::from_secs(3)), Some(2));
         assert_eq!(
             rate(40, 10, Duration::from_secs(1)),
             Some(0),
