@@ -26,8 +26,8 @@ pub(crate) fn vary(ctx: &impl Buffer) {
     if start + REACH > end {
         return;
     }
-    // SAFETY: reads numbers.
-    let [one, two] = unsafe { [bpf_get_prandom_u32(), bpf_get_prandom_u32()] };
+    // SAFETY: returns a number.
+    let [one, two] = [(); 2].map(|()| unsafe { bpf_get_prandom_u32() });
     let at = |offset: usize| (start + offset) as *mut u16;
     let source = replace(at(SOURCE), one as u16);
     let mut segment = source + replace(at(SOURCE_PORT), (one >> 16) as u16 | UNPRIVILEGED);

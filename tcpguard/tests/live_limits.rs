@@ -135,14 +135,14 @@ fn what_opens_nothing_takes_nothing_of_the_limit() {
     let lines = lines(&site, PORT);
     let forger = Forger::new(&site, Host::Server).unwrap();
     for (family, line) in Family::ALL.into_iter().zip(&lines) {
-        let forged = |from: u16, port, flags| {
+        let frame = |from: u16, port, flags| {
             let from = SocketAddr::new(Site::nobody(family, from), port);
             blind((from, line.address()), flags, 0, &mut Dice::new(7))
         };
-        let again = (0..200).map(|_| forged(1, 2_000, TcpFlags::SYN));
-        let denied = (0..200).map(|n| forged(2, 2_000 + n, TcpFlags::SYN));
+        let again = (0..200).map(|_| frame(1, 2_000, TcpFlags::SYN));
+        let denied = (0..200).map(|n| frame(2, 2_000 + n, TcpFlags::SYN));
         let broken = TcpFlags::SYN.with(TcpFlags::FIN);
-        let illegal = (0..200).map(|n| forged(3, 2_000 + n, broken));
+        let illegal = (0..200).map(|n| frame(3, 2_000 + n, broken));
         let useless = again.chain(denied).chain(illegal).collect::<Vec<_>>();
         // The first of them opens something, and has to wait for what was taken before.
         thread::sleep(Duration::from_millis(1_250));
