@@ -42,6 +42,10 @@ pub(crate) trait Tracked {
     fn rule4(&self, question: &Question4) -> u32;
     /// The same of IPv6.
     fn rule6(&self, question: &Question6) -> u32;
+    /// Whether a plain segment of IPv4 without an entry belongs to no connection for certain.
+    fn is_stray4(&self, key: &FlowKey4, way: Way, seen: &Seen) -> bool;
+    /// The same of IPv6.
+    fn is_stray6(&self, key: &FlowKey6, way: Way, seen: &Seen) -> bool;
 }
 
 impl Tracked for XdpContext {
@@ -53,6 +57,16 @@ impl Tracked for XdpContext {
     #[inline(always)]
     fn rule6(&self, question: &Question6) -> u32 {
         ingress_flow6(self.ctx, question)
+    }
+
+    #[inline(always)]
+    fn is_stray4(&self, key: &FlowKey4, way: Way, seen: &Seen) -> bool {
+        ingress_stray4(self.ctx, key, way as u32, seen) != 0
+    }
+
+    #[inline(always)]
+    fn is_stray6(&self, key: &FlowKey6, way: Way, seen: &Seen) -> bool {
+        ingress_stray6(self.ctx, key, way as u32, seen) != 0
     }
 }
 
@@ -66,15 +80,36 @@ impl Tracked for TcContext {
     fn rule6(&self, question: &Question6) -> u32 {
         egress_flow6(question)
     }
+
+    /// What this host sends is not held against it.
+    #[inline(always)]
+    fn is_stray4(&self, _: &FlowKey4, _: Way, _: &Seen) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn is_stray6(&self, _: &FlowKey6, _: Way, _: &Seen) -> bool {
+        false
+    }
 }
 
-/// The tracker's ruling on a segment of a connection that is plainly going on; `None` says nothing.
+/// The tracker's ruling on a plain segment.
+pub(crate) enum Plain {
+    /// It is of a connection that goes on.
+    Going(Ruling),
+    /// It is of none.
+    Stray(Ruling),
+    /// Who asks has to ask again.
+    Unknown,
+}
+
+/// The tracker's ruling on a segment, if that is plain.
 #[inline(always)]
-pub(crate) fn track_plain<C: Hooked>(segment: &Segment) -> Option<Ruling> {
+pub(crate) fn track_plain<C: Hooked + Tracked>(ctx: &C, segment: &Segment) -> Plain {
     // Neither a turn in the connection's life nor SACK.
     let turns = TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::RST);
     if segment.flags.intersects(turns) || segment.options_len > 0 {
-        return None;
+        return Plain::Unknown;
     }
     let seen = Seen::new(segment, now(), config::voice::<C>());
     let (from, to) = (segment.source_port, segment.destination_port);
@@ -84,14 +119,14 @@ pub(crate) fn track_plain<C: Hooked>(segment: &Segment) -> Option<Ruling> {
             destination,
         } => {
             let (key, way) = FlowKey4::new((source, from), (destination, to));
-            hit(&key, way, &seen)
+            hit(&key, way, &seen, |key, seen| ctx.is_stray4(key, way, seen))
         }
         Addresses::V6 {
             source,
             destination,
         } => {
             let (key, way) = FlowKey6::new((source, from), (destination, to));
-            hit(&key, way, &seen)
+            hit(&key, way, &seen, |key, seen| ctx.is_stray6(key, way, seen))
         }
     }
 }
@@ -115,10 +150,25 @@ fn is_entry_open<K: Tabled>(key: &K) -> bool {
 }
 
 #[inline(always)]
-fn hit<K: Tabled>(key: &K, way: Way, seen: &Seen) -> Option<Ruling> {
+fn hit<K: Tabled>(
+    key: &K,
+    way: Way,
+    seen: &Seen,
+    is_stray: impl FnOnce(&K, &Seen) -> bool,
+) -> Plain {
     let sixteen = Sixteen::of(key);
-    let place = sixteen.find()?;
-    sixteen.with(place, |entry| conn::track_plain(&mut entry.conn, way, seen))
+    let Some(place) = sixteen.find() else {
+        // Copies: what is handed over by its address lies in memory, and not in registers.
+        let (key, seen) = (*key, *seen);
+        // With no room for an entry, that there is none proves nothing.
+        return if is_stray(&key, &seen) && sixteen.choose(seen.now).is_some() {
+            Plain::Stray(conn::refuse(&seen))
+        } else {
+            Plain::Unknown
+        };
+    };
+    let ruling = sixteen.with(place, |entry| conn::track_plain(&mut entry.conn, way, seen));
+    ruling.map_or(Plain::Unknown, Plain::Going)
 }
 
 /// Asks the tracker about a segment with legal flags.
@@ -163,6 +213,48 @@ extern "C" fn ingress_flow6(ctx: *mut xdp_md, question: *const Question6) -> u32
     };
     let (key, way) = question.key();
     arriving(ctx, &key, way, &question.rest.seen)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn ingress_stray4(
+    ctx: *mut xdp_md,
+    key: *const FlowKey4,
+    way: u32,
+    seen: *const Seen,
+) -> u32 {
+    stray(ctx, key, way, seen)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn ingress_stray6(
+    ctx: *mut xdp_md,
+    key: *const FlowKey6,
+    way: u32,
+    seen: *const Seen,
+) -> u32 {
+    stray(ctx, key, way, seen)
+}
+
+/// 1 if the refusal of a segment without an entry surely stands, as [`arriving`] would find: a flood of them
+/// is not to be parsed and looked up twice. With 0 it is asked again, and made an entry if need be.
+#[inline(always)]
+fn stray<K: Witnessed>(
+    ctx: *mut xdp_md,
+    key: *const K,
+    way: u32,
+    seen: *const Seen,
+) -> u32 {
+    // SAFETY: as above.
+    let (Some(key), Some(seen)) = (unsafe { key.as_ref() }, unsafe { seen.as_ref() }) else {
+        return 0;
+    };
+    let way = if way == 0 { Way::Up } else { Way::Down };
+    let is_refused = !is_learned(seen.now)
+        && (clock::is_replayed()
+            || matches!(crate::witness::ask(ctx, key, way, seen), Plea::Refuse));
+    u32::from(is_refused)
 }
 
 #[unsafe(no_mangle)]

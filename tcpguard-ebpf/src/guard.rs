@@ -9,7 +9,7 @@ use crate::{
     admission::{self, Admitting},
     config::{self, Hooked},
     evidence::Kept,
-    flow::{self, Tracked},
+    flow::{self, Plain, Tracked},
     options::Optioned,
     packet::{self, Buffer},
     parsed::{self, Parseable, Parsed},
@@ -87,7 +87,7 @@ fn look_called<C: Guarded, const LISTED: bool>(ctx: &C, place: Place) -> u64 {
 }
 
 /// Judges and counts a plain segment that is illegal by its flags, or of a connection that is plainly
-/// going on; [`Judgement::bits`], or 0 of any other frame.
+/// going on, or plainly of none; [`Judgement::bits`], or 0 of any other frame.
 ///
 /// Without calls, unless sources are listed: each costs about as much as the parser (9 ns, AMD EPYC
 /// with its returns guarded).
@@ -118,9 +118,14 @@ fn look<C: Guarded, const TRACKING: bool, const LISTED: bool>(ctx: &C, place: Pl
             return 0;
         }
     } else if TRACKING {
-        match flow::track_plain::<C>(&segment) {
-            Some(ruling) => judgement.ruling = ruling.bits(),
-            None => return 0,
+        match flow::track_plain(ctx, &segment) {
+            Plain::Going(ruling) => judgement.ruling = ruling.bits(),
+            Plain::Stray(ruling) => {
+                judgement.ruling = ruling.bits();
+                let policy = config::policy::<C>().toward(standing);
+                judgement.verdict = policy.apply(ruling.verdict());
+            }
+            Plain::Unknown => return 0,
         }
     }
     let octets = packet::linear(ctx);

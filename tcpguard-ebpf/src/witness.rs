@@ -97,17 +97,7 @@ fn ordered<T: Copy>([low, high]: [T; 2], way: Way) -> [T; 2] {
 /// What the kernel knows of a segment that was refused.
 #[inline(always)]
 pub(crate) fn ask<K: Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &Seen) -> Plea {
-    let mut tuple = key.tuple(way);
-    // SAFETY: the tuple has the shape that its size tells, and the context is valid.
-    let socket = unsafe {
-        bpf_skc_lookup_tcp(
-            ctx.cast(),
-            ptr::from_mut(&mut tuple).cast::<bpf_sock_tuple>(),
-            size_of::<K::Tuple>() as u32,
-            THIS_NAMESPACE,
-            0,
-        )
-    };
+    let socket = look_up(ctx, key, way);
     if socket.is_null() {
         return Plea::Refuse;
     }
@@ -121,6 +111,22 @@ pub(crate) fn ask<K: Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &Seen
     // SAFETY: it was looked up above and is released once.
     unsafe { bpf_sk_release(socket.cast()) };
     plea
+}
+
+/// The socket that a segment is for, or null. Apart, so that its memory is free for the cookie's.
+#[inline(always)]
+fn look_up<K: Witnessed>(ctx: *mut xdp_md, key: &K, way: Way) -> *mut bpf_sock {
+    let mut tuple = key.tuple(way);
+    // SAFETY: the tuple has the shape that its size tells, and the context is valid.
+    unsafe {
+        bpf_skc_lookup_tcp(
+            ctx.cast(),
+            ptr::from_mut(&mut tuple).cast::<bpf_sock_tuple>(),
+            size_of::<K::Tuple>() as u32,
+            THIS_NAMESPACE,
+            0,
+        )
+    }
 }
 
 /// Whether a bare ACK to a listener answers a SYN cookie that it sent.
