@@ -240,12 +240,7 @@ extern "C" fn ingress_stray6(
 /// 1 if the refusal of a segment without an entry surely stands, as [`arriving`] would find: a flood of them
 /// is not to be parsed and looked up twice. With 0 it is asked again, and made an entry if need be.
 #[inline(always)]
-fn stray<K: Witnessed>(
-    ctx: *mut xdp_md,
-    key: *const K,
-    way: u32,
-    seen: *const Seen,
-) -> u32 {
+fn stray<K: Witnessed>(ctx: *mut xdp_md, key: *const K, way: u32, seen: *const Seen) -> u32 {
     // SAFETY: as above.
     let (Some(key), Some(seen)) = (unsafe { key.as_ref() }, unsafe { seen.as_ref() }) else {
         return 0;

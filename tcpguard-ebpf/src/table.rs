@@ -18,7 +18,7 @@ use tcpguard_common::{
     conn::{entry::Entry, time::Ticks},
     flow::{FlowKey4, FlowKey6},
     table::{
-        self, BUSY, Candidates, EMPTY, Set, Slot, View,
+        self, BUSY, Candidates, Set, Slot, VAIN, View,
         key::{Key, Location},
     },
 };
@@ -142,8 +142,7 @@ impl<'a, K: Tabled> Sixteen<'a, K> {
     }
 
     #[inline(always)]
-    fn find_in(&self, set: usize, index: u32) -> Option<Place<K>> {
-        let shared = Shared(K::set(index)?);
+    fn find_in(&self, set: usize, shared: Shared<K>) -> Option<Place<K>> {
         let way = table::find(shared, self.location.tag, self.key)?;
         let slot = Slot::new(set, way);
         Some(Place { shared, slot })
@@ -215,8 +214,9 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
     #[inline(always)]
     fn find(&self) -> Option<Place<K>> {
         let [first, second] = self.location.sets;
+        let first = Shared(K::set(first)?);
         match self.find_in(0, first) {
-            None => self.find_in(1, second),
+            None if table::may_overflow(first) => self.find_in(1, Shared(K::set(second)?)),
             found => found,
         }
     }
@@ -259,7 +259,7 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
     fn release(&self, place: Place<K>) {
         let tag = place.tag();
         // SAFETY: within the set.
-        unsafe { tag.write_volatile(EMPTY) }
+        unsafe { tag.write_volatile(VAIN) }
     }
 
     #[inline(always)]

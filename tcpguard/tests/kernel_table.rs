@@ -31,7 +31,7 @@ use tcpguard_common::{
     craft::TcpFrame,
     flags::TcpFlags,
     flow::FlowKey4,
-    table::{BUSY, Set, key::Seed, sets_for},
+    table::{Set, VAIN, key::Seed, sets_for},
 };
 
 const PASS: u32 = 2;
@@ -198,7 +198,7 @@ fn entries(object: &Ebpf) -> HashMap<u16, (u32, u32)> {
     let mut ends = HashMap::new();
     for set in table.iter().map(Result::unwrap) {
         for (tag, entry) in set.tags.into_iter().zip(set.entries) {
-            if tag <= BUSY {
+            if tag <= VAIN {
                 continue;
             }
             assert_eq!(entry.conn.state(), State::Established);

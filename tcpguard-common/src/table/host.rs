@@ -6,9 +6,9 @@ use alloc::boxed::Box;
 use core::cell::Cell;
 
 use super::{
-    BUSY, Candidates, EMPTY, Set, Slot, View, WAYS, choose, decide, find,
+    BUSY, Candidates, EMPTY, Set, Slot, VAIN, View, WAYS, choose, decide, find,
     key::{Key, Location, Seed},
-    readiness, sets_for,
+    may_overflow, readiness, sets_for,
 };
 use crate::{
     conn::{Conn, entry::Entry, ruling::Ruling, seen::Seen, time::Ticks, witness::Plea},
@@ -68,7 +68,7 @@ impl<K: Key + Default> Table<K> {
         self.sets.iter().flat_map(|set| {
             let slots = set.tags.iter().zip(&set.entries);
             slots
-                .filter(|(tag, _)| tag.get() > BUSY)
+                .filter(|(tag, _)| tag.get() > VAIN)
                 .map(|(_, entry)| entry.get())
         })
     }
@@ -109,8 +109,12 @@ impl<K: Key + Default> Candidates<K> for Sixteen<'_, K> {
     type Place = Slot;
 
     fn find(&self) -> Option<Slot> {
-        let within = |(number, set)| Some(Slot::new(number, find(set, self.tag, &self.key)?));
-        self.sets.into_iter().enumerate().find_map(within)
+        let within = |number: usize, set| Some(Slot::new(number, find(set, self.tag, &self.key)?));
+        let [first, second] = self.sets;
+        match within(0, first) {
+            None if may_overflow(first) => within(1, second),
+            found => found,
+        }
     }
 
     fn choose(&self, now: Ticks) -> Option<Slot> {
@@ -132,7 +136,7 @@ impl<K: Key + Default> Candidates<K> for Sixteen<'_, K> {
 
     fn release(&self, slot: Slot) {
         if let Some((tag, _)) = self.cells(slot) {
-            tag.set(EMPTY);
+            tag.set(VAIN);
         }
     }
 
@@ -166,5 +170,57 @@ impl<K: Key> View<K> for &Cells<K> {
         self.entries
             .get(way)
             .map_or(0, |entry| readiness(&entry.get(), now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ptr;
+
+    use super::*;
+    use crate::{conn::seen::Voice, flags::TcpFlags, flow::FlowKey4};
+
+    fn key(number: u32) -> FlowKey4 {
+        FlowKey4 {
+            addresses: [number, 7],
+            ports: [1, 2],
+        }
+    }
+
+    #[test]
+    fn a_slot_that_was_filled_in_vain_hides_no_other() {
+        let table = Table::new(16, Seed::known(1));
+        let syn = Seen {
+            flags: TcpFlags::SYN,
+            voice: Voice::FOREIGN,
+            ..Seen::NOTHING
+        };
+        let open = |key: &FlowKey4| {
+            let ruling = table.decide(key, Way::Up, &syn, || Plea::Refuse);
+            assert!(!ruling.is_table_full());
+        };
+        // Of connections that prefer one set, and not as their other one as well.
+        let prefers = |key: &FlowKey4| {
+            let [first, second] = table.sixteen(key).unwrap().sets;
+            ptr::eq(first, &raw const table.sets[0]) && !ptr::eq(first, second)
+        };
+        let mut keys = (0..).map(key).filter(prefers);
+        for key in keys.by_ref().take(5) {
+            open(&key);
+        }
+        let [twice, late] = [keys.next().unwrap(), keys.next().unwrap()];
+        // One CPU enters a connection that another one has just entered as well, and a third sees the
+        // set nearly full meanwhile.
+        let sixteen = table.sixteen(&twice).unwrap();
+        let slot = sixteen.choose(syn.now).unwrap();
+        assert!(sixteen.claim(slot));
+        open(&late);
+        let other = table.sixteen(&late).unwrap().find().unwrap();
+        assert_eq!((slot, other.set()), (Slot::new(0, 5), 1));
+        sixteen.publish(slot);
+        sixteen.release(slot);
+        assert_eq!(table.entry(&late).unwrap().key, late);
+        assert_eq!(table.entry(&twice), None);
+        assert_eq!(table.entries().count(), 6);
     }
 }

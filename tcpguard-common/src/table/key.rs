@@ -1,6 +1,6 @@
 //! Where in the table a key is looked for.
 
-use super::BUSY;
+use super::VAIN;
 use crate::flow::{FlowKey4, FlowKey6};
 
 /// What makes the hash of a table its own, from a good source of randomness.
@@ -105,8 +105,8 @@ impl Location {
         let tag = (mixed >> 32) as u32;
         Self {
             sets: [scaled(upper, sets), scaled(mixed as u32, sets)],
-            // 0 and 1 mean something else.
-            tag: if tag <= BUSY { tag + 2 } else { tag },
+            // The lowest mean something else.
+            tag: if tag <= VAIN { tag + VAIN + 1 } else { tag },
         }
     }
 }
@@ -141,9 +141,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_never_those_of_empty_and_busy_slots() {
-        for hash in [0, 1 << 32, 2 << 32, u64::MAX] {
-            assert!(Location::new(hash, 8).tag > BUSY);
+    fn tags_are_never_those_of_slots_without_an_entry() {
+        for hash in [0, 1 << 32, 2 << 32, 3 << 32, u64::MAX] {
+            assert!(Location::new(hash, 8).tag > VAIN);
         }
     }
 

@@ -29,6 +29,9 @@ pub const WAYS: usize = 8;
 pub const EMPTY: u32 = 0;
 /// The tag of a slot that is being filled.
 pub const BUSY: u32 = 1;
+/// The tag of a slot that was filled in vain. It is not empty again: how many slots of a set are used tells
+/// where to look, so that number never falls.
+pub const VAIN: u32 = 2;
 
 /// One set as it lies in memory: at the begin of a cache line, because the array does and its size is
 /// one of whole lines.
@@ -39,7 +42,7 @@ pub struct Set<K> {
     pub tags: [u32; WAYS],
     /// The rest of the line of tags.
     pub spare: [u32; WAYS],
-    /// Entries, by slot; meaningful if the tag is neither [`EMPTY`] nor [`BUSY`].
+    /// Entries, by slot; meaningful if the tag is above [`VAIN`].
     pub entries: [Entry<K>; WAYS],
 }
 
@@ -111,6 +114,14 @@ pub fn find<K>(set: impl View<K>, tag: u32, key: &K) -> Option<usize> {
     set.holds(way, key).then_some(way)
 }
 
+/// Whether connections that prefer this set may be in their other one: [`choose`] puts them there only where
+/// this one is nearly full, and it stays so. Nearly none is, so that one line of memory tells as a rule that
+/// there is no entry.
+#[inline(always)]
+pub fn may_overflow<K>(set: impl View<K>) -> bool {
+    set.tag(NEARLY_FULL - 1) != EMPTY
+}
+
 /// The first slot with this tag, from slot `from` on.
 #[inline(always)]
 fn tagged<K>(set: impl View<K>, tag: u32, from: usize) -> Option<usize> {
@@ -123,12 +134,14 @@ pub fn readiness<K>(entry: &Entry<K>, now: Ticks) -> u32 {
     entry.conn.readiness(now)
 }
 
+/// Slots of a set that are used before another set is looked at.
+const NEARLY_FULL: usize = WAYS - 2;
+
 /// Where a new entry goes: an empty slot, or the one that gives way most readily.
 ///
 /// The first set is preferred until it is nearly full, so that most connections are found there.
 #[inline(always)]
 pub fn choose<K>(sets: [impl View<K>; 2], now: Ticks) -> Option<Slot> {
-    const NEARLY_FULL: usize = WAYS - 2;
     let [first, second] = sets;
     let used = used_slots(first);
     if used < NEARLY_FULL {
@@ -144,10 +157,11 @@ pub fn choose<K>(sets: [impl View<K>; 2], now: Ticks) -> Option<Slot> {
     let mut best = (0, Slot(0));
     for slot in (0..2 * WAYS).map(Slot) {
         let view = if slot.set() == 0 { first } else { second };
-        if view.tag(slot.way()) == BUSY {
-            continue;
-        }
-        let readiness = view.readiness(slot.way(), now);
+        let readiness = match view.tag(slot.way()) {
+            BUSY => continue,
+            VAIN => u32::MAX,
+            _ => view.readiness(slot.way(), now),
+        };
         if readiness > best.0 {
             best = (readiness, slot);
         }
@@ -155,8 +169,7 @@ pub fn choose<K>(sets: [impl View<K>; 2], now: Ticks) -> Option<Slot> {
     (best.0 > 0).then_some(best.1)
 }
 
-/// How many slots of a set are used: they fill up in order, and are not emptied again but by who has
-/// just filled one in vain.
+/// How many slots of a set are used: they fill up in order, and are not emptied again.
 #[inline(always)]
 fn used_slots<K>(set: impl View<K>) -> usize {
     (0..WAYS).find(|way| set.tag(*way) == EMPTY).unwrap_or(WAYS)
@@ -180,7 +193,7 @@ pub trait Candidates<K> {
     /// Lets the entry of a claimed slot be found.
     fn publish(&self, place: Self::Place);
 
-    /// Gives a published slot back.
+    /// Gives a published slot back, which was filled in vain.
     fn release(&self, place: Self::Place);
 
     /// Works on the entry of a slot.

@@ -2,7 +2,7 @@
 
 use tcpguard_common::{
     conn::{Conn, state::State, time::Ticks},
-    table::{BUSY, Set},
+    table::{Set, VAIN},
 };
 
 /// Connections by state.
@@ -22,7 +22,7 @@ impl States {
     /// Counts the connections of a set of a flow table.
     pub fn count_set<K>(&mut self, set: &Set<K>, now: Ticks) {
         let slots = set.tags.iter().zip(&set.entries);
-        for (_, entry) in slots.filter(|(tag, _)| **tag > BUSY) {
+        for (_, entry) in slots.filter(|(tag, _)| **tag > VAIN) {
             self.count(&entry.conn, now);
         }
     }

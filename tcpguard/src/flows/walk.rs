@@ -8,7 +8,7 @@ use std::mem::offset_of;
 
 use tcpguard_common::{
     conn::entry::Entry,
-    table::{BUSY, Set, WAYS},
+    table::{Set, VAIN, WAYS},
 };
 
 use crate::mapped::{Mapped, Plain};
@@ -22,8 +22,8 @@ where
     for set in 0..table.count() {
         let tags = || table.read::<[u32; WAYS]>(set, offset_of!(Set<K>, tags));
         for (way, tag) in (0..WAYS).zip(tags()) {
-            // EMPTY or BUSY: the entry is not even looked at.
-            if tag <= BUSY {
+            // EMPTY, BUSY or VAIN: the entry is not even looked at.
+            if tag <= VAIN {
                 continue;
             }
             let offset = offset_of!(Set<K>, entries) + way * size_of::<Entry<K>>();
