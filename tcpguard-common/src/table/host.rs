@@ -202,7 +202,7 @@ mod tests {
         // Of connections that prefer one set, and not as their other one as well.
         let prefers = |key: &FlowKey4| {
             let [first, second] = table.sixteen(key).unwrap().sets;
-            ptr::eq(first, &raw const table.sets[0]) && !ptr::eq(first, second)
+            ptr::eq(first, table.sets.first().unwrap()) && !ptr::eq(first, second)
         };
         let mut keys = (0..).map(key).filter(prefers);
         for key in keys.by_ref().take(5) {
