@@ -53,7 +53,7 @@ pub(crate) fn pinned(pins: &Pins, names: &[String]) -> Result<Vec<Pinned>> {
     ensure!(
         !guards.is_empty(),
         "nothing is attached in this network namespace that could be changed: a guard of \
-         `tcpguard run` is changed by starting it anew"
+         `tcpguard run` is changed by SIGHUP, or by starting it anew"
     );
     Ok(guards)
 }

@@ -104,7 +104,13 @@ pub(crate) fn check_free(names: &[String]) -> Result<()> {
 }
 
 /// The link by which a program is on an interface; `None` if netlink has attached it.
+///
+/// # Errors
+///
+/// If two could be it: the kernel tells an interface by a number that those of another network namespace
+/// have as well.
 fn link_of(interface: &Interface, program: u32) -> Result<Option<Link>> {
+    let mut found: Option<Link> = None;
     for link in loaded_links().filter_map(Result::ok) {
         if link.program_id() != program || !matches!(link.link_type(), Ok(LinkType::Xdp)) {
             continue;
@@ -112,18 +118,27 @@ fn link_of(interface: &Interface, program: u32) -> Result<Option<Link>> {
         let number = link.id();
         let descriptor = link::open(number);
         let descriptor = descriptor.with_context(|| format!("failed to open the link {number}"))?;
-        if is_on(&descriptor, interface)? {
-            return Ok(Some(Link {
-                number,
-                descriptor,
-                holders: holders::holders(&link),
-            }));
+        if !is_on(&descriptor, interface)? {
+            continue;
         }
+        if let Some(other) = found {
+            bail!(
+                "the program {program} is on an interface with the number {} by two links, {} and {number}, \
+                 one of them in another network namespace: end who holds the one that is meant",
+                interface.index,
+                other.number
+            );
+        }
+        found = Some(Link {
+            number,
+            descriptor,
+            holders: holders::holders(&link),
+        });
     }
-    Ok(None)
+    Ok(found)
 }
 
-/// Whether a link is on an interface of this network namespace: one of another namespace says 0.
+/// Whether a link is on an interface of this number, in whatever network namespace.
 fn is_on(link: &OwnedFd, interface: &Interface) -> Result<bool> {
     let told = link::told(link)?;
     let index = told.lines().find_map(|line| line.strip_prefix("ifindex:"));

@@ -2,7 +2,8 @@
 //!
 //! Programs are loaded, links and maps are open, and the metrics' listener is bound by then. What is left
 //! is to read and to close, so whoever takes the process over gets little with it: no capability but those
-//! that are named here, none to be had again by whatever it executes.
+//! that are named here, none to be had again by whatever it executes. Only who can be asked to load other
+//! programs keeps what that takes.
 
 use anyhow::{Context as _, Result};
 use aya::util::KernelVersion;
@@ -131,5 +132,11 @@ mod tests {
         );
         assert_eq!(Role::Watches.needs(new), CapabilitySet::SYS_ADMIN);
         assert_eq!(guards(true).keeps(), CapabilitySet::empty());
+        let reloads = Role::Guards {
+            filter: false,
+            reloads: true,
+        };
+        assert_eq!(reloads.needs(new), CapabilitySet::empty());
+        assert_eq!(reloads.keeps(), LOADS);
     }
 }

@@ -104,7 +104,6 @@ impl Reader {
             tables,
             runs: self.runs(),
             alarms: Vec::new(),
-            news: None,
         })
     }
 

@@ -30,8 +30,6 @@ pub struct Sample {
     pub runs: Vec<(Hook, Runs)>,
     /// What is objected to remarkably often, for those who follow it; the fastest first.
     pub(crate) alarms: Vec<Alarm>,
-    /// What has just become of something that was asked of the guard.
-    pub(crate) news: Option<String>,
 }
 
 /// What was counted at one interface.

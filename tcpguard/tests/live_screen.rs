@@ -14,10 +14,6 @@ use common::{
     place::{PORT, lines},
     stdout,
 };
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use tcpguard_common::flags::TcpFlags;
 use xtask::lab::{
     forge::{Dice, Forger, blind},
@@ -202,8 +198,13 @@ fn a_pinned_guard_is_walked_through_as_well_and_stays() {
 fn a_terminal_that_goes_away_takes_no_guard_of_attach_with_it() {
     let site = Site::new(Guarded::Server).unwrap();
     let (server, _) = site.guarded();
-    let terminal = Terminal::new(server, "gone", &run(""));
+    // One with a file as well: with a terminal, it does not take that for a reload.
+    let file = env::temp_dir().join(format!("tcpguard-screen-{}.toml", process::id()));
+    fs::write(&file, "").unwrap();
+    let with_file = run(&format!("--config {}", file.display()));
+    let terminal = Terminal::new(server, "gone", &with_file);
     terminal.shows(&["Verdict"]);
+    fs::remove_file(file).unwrap();
     drop(terminal);
     // Its own goes with it.
     eventually("the guard is gone", || {
@@ -216,34 +217,4 @@ fn a_terminal_that_goes_away_takes_no_guard_of_attach_with_it() {
     drop(terminal);
     assert_eq!(common::attached(server, ETH0).len(), 2);
     done(server, &["detach"]);
-}
-
-#[test]
-fn what_has_become_of_a_reload_is_on_the_screen() {
-    let site = Site::new(Guarded::Server).unwrap();
-    let settings = env::temp_dir().join(format!("tcpguard-screen-{}.toml", process::id()));
-    fs::write(&settings, "observe = true").unwrap();
-    let with_file = run(&format!("--config {}", settings.display()));
-    // The number of the shell, which the guard then has.
-    let pid = settings.with_extension("pid");
-    let words = format!("sh -c 'echo $$ >{}; exec {with_file}'", pid.display());
-    let terminal = Terminal::new(&site.server, "reload", &words);
-    terminal.shows(&["OBSERVE", "Verdict", "? help"]);
-    let guard = Pid::from_raw(fs::read_to_string(&pid).unwrap().trim().parse().unwrap());
-    fs::write(&settings, "observe = maybe").unwrap();
-    kill(guard, Signal::SIGHUP).unwrap();
-    terminal.shows(&["OBSERVE", "not reloaded: /tmp/tcpguard-screen-"]);
-    fs::write(&settings, "").unwrap();
-    kill(guard, Signal::SIGHUP).unwrap();
-    terminal.shows(&["ENFORCE", "reloaded eth0: drops all that is objected to"]);
-    drop(terminal);
-    // With its terminal it still goes.
-    eventually("the guard is gone", || {
-        common::attached(&site.server, ETH0)
-            .is_empty()
-            .then_some(())
-    });
-    for file in [settings, pid] {
-        fs::remove_file(file).unwrap();
-    }
 }

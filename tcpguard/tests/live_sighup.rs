@@ -35,12 +35,22 @@ impl Settings {
         fs::write(&self.0, text).unwrap();
     }
 
-    /// A guard that has them.
-    fn guard(&self, namespace: &Namespace, args: &[&str]) -> Process {
+    /// A guard that has them, and no terminal.
+    fn guard(&self, namespace: &Namespace, interface: &str, args: &[&str]) -> Process {
         let file = self.0.to_str().unwrap();
-        let with_file = [&["--config", file, "--json", "--interval", "50ms"], args].concat();
-        Process::guard(namespace, &[UPLINK], &with_file)
+        spawn(namespace, interface, &[&["--config", file], args].concat())
     }
+}
+
+fn spawn(namespace: &Namespace, interface: &str, args: &[&str]) -> Process {
+    let mut run = namespace.command("setsid");
+    run.args([TCPGUARD, "run", "--iface", interface, "--json"]);
+    run.args(["--interval", "50ms"]).args(args);
+    // Who is denied must not be who types.
+    run.env("SSH_CONNECTION", "192.0.2.7 40000 192.0.2.1 22");
+    let guard = Process::spawn(&mut run);
+    guard.wait_for("\"verdicts\"");
+    guard
 }
 
 impl Drop for Settings {
@@ -79,7 +89,7 @@ fn a_guard_takes_over_its_file_and_keeps_what_it_has_counted() {
     let attacker = network.attacker().unwrap();
     let server = &network.server;
     let settings = Settings::new("kept", "observe = true");
-    let guard = settings.guard(server, &["--max-conns", "4096"]);
+    let guard = settings.guard(server, UPLINK, &["--max-conns", "4096"]);
     send(&attacker);
     guard.wait_for(r#""flags-null":{"dropped":0,"would_drop":5}"#);
     let links = links(&guard);
@@ -111,17 +121,16 @@ fn a_guard_takes_over_its_file_and_keeps_what_it_has_counted() {
 fn what_is_wrong_or_cannot_be_changes_nothing_and_is_told() {
     let (server, _street) = cable();
     let settings = Settings::new("wrong", "");
-    let file = settings.0.to_str().unwrap();
-    let mut run = server.command(TCPGUARD);
-    run.args(["run", "--iface", "guarded", "--config", file]);
-    let guard = Process::spawn(run.args(["--json", "--interval", "50ms"]));
-    guard.wait_for("\"verdicts\"");
+    let guard = settings.guard(&server, "guarded", &[]);
+    let denied = Settings::new("denied", "192.0.2.0/24\n");
+    let own_session = format!("denied = {:?}", denied.0);
     for (text, wrong) in [
         ("observe = tru", ":1:11: "),
         ("obseve = true", "observe"),
         ("max-conns = 4096", "max-conns cannot be changed"),
         ("mode = \"generic\"", "mode cannot be changed"),
         ("denied = \"nowhere.txt\"", "nowhere.txt"),
+        (&own_session, "this session comes by SSH from 192.0.2.7"),
     ] {
         settings.say(text);
         let told = reloaded(&guard);
@@ -141,10 +150,7 @@ fn what_is_wrong_or_cannot_be_changes_nothing_and_is_told() {
 fn what_it_takes_to_load_is_kept_and_not_in_force() {
     let (server, _street) = cable();
     let settings = Settings::new("kept-capabilities", "");
-    let file = settings.0.to_str().unwrap();
-    let mut run = server.command(TCPGUARD);
-    run.args(["run", "--iface", "guarded", "--config", file]);
-    let guard = Process::spawn(run.args(["--json", "--interval", "50ms"]));
+    let guard = settings.guard(&server, "guarded", &[]);
     let is = |name: &str, set: u64| {
         let status = fs::read_to_string(format!("/proc/{}/status", guard.id())).unwrap();
         status.contains(&format!("{name}:\t{set:016x}\n"))
@@ -163,8 +169,7 @@ fn what_it_takes_to_load_is_kept_and_not_in_force() {
 #[test]
 fn without_a_file_it_ends() {
     let (server, _street) = cable();
-    let guard = Process::guard(&server, &["guarded"], &["--json", "--interval", "50ms"]);
-    guard.wait_for("\"verdicts\"");
+    let guard = spawn(&server, "guarded", &[]);
     guard.signal(Signal::SIGHUP);
     assert!(guard.end().status.success());
     assert_clean(&server, "guarded");

@@ -64,7 +64,7 @@ enum Task {
     Dist,
     /// Measures the cost of a packet with the benchmarks `packet_path` and `receiver`, as root
     Bench {
-        /// One of them, if not both, and arguments: --rounds N, --quick, --json
+        /// One of them, if not both, and its arguments: --rounds N, --quick, --json
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

@@ -139,7 +139,11 @@ impl Filter {
             Kind::Nothing | Kind::Program(_) => Ok(()),
             Kind::Tcpguard => tcpguard(receiver, &["detach"]),
             Kind::Nft(_) => nft(receiver, "flush ruleset"),
-            Kind::Iptables(rule) => call(receiver, &[&["iptables", "-D"], rule].concat()).map(drop),
+            Kind::Iptables(rule) => {
+                call(receiver, &[&["iptables", "-D"], rule].concat())?;
+                // The chain that it was in would be a hook for all that follow.
+                nft(receiver, "flush ruleset")
+            }
         }
     }
 }
@@ -177,6 +181,10 @@ fn nft(receiver: &Namespace, rules: &str) -> Result<()> {
 /// The kernel's tracker takes an ACK of no connection for one that it has missed the beginning of, unless it
 /// is told not to; then it is invalid, as to us.
 pub(crate) fn make_conntrack_strict(place: &Place) -> Result<()> {
+    // Where it is a module, a rule that asks for it loads it.
+    if let Some(filter) = ALL.iter().find(|it| it.name == "nft, ct state invalid") {
+        filter.take_off(filter.put_on(place)?, place)?;
+    }
     let write = || fs::write("/proc/sys/net/netfilter/nf_conntrack_tcp_loose", "0");
     place
         .receiver

@@ -91,6 +91,10 @@ fn measure(
         after.taken - before.taken,
         after.delivered - before.delivered,
     ];
+    ensure!(
+        taken > u64::from(frames) / 100,
+        "{taken} of {frames} frames got to the receiver: the flood goes astray"
+    );
     let expected = if filter.drops.contains(&flood) {
         0
     } else {

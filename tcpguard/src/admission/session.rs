@@ -1,13 +1,19 @@
 //! From where the operator is connected.
 
-use std::{fs, net::IpAddr};
+use std::{fs, net::IpAddr, sync::OnceLock};
 
 /// What sshd sets: address and port of the client, then of the server (sshd(8)).
 const VARIABLE: &str = "SSH_CONNECTION=";
 
 /// The other end of the SSH session that this process was started in; nothing if there is none, or it
-/// cannot be known. sudo hides it from the process itself, so its parents are asked as well.
+/// cannot be known. Found out once: who has given its capabilities up may not look at its parents any more.
 pub(super) fn peer() -> Option<IpAddr> {
+    static PEER: OnceLock<Option<IpAddr>> = OnceLock::new();
+    *PEER.get_or_init(find)
+}
+
+/// sudo hides it from the process itself, so its parents are asked as well.
+fn find() -> Option<IpAddr> {
     /// A shell in a shell in a multiplexer in a shell.
     const GENERATIONS: usize = 32;
     let mut process = "self".to_owned();

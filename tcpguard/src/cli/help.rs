@@ -10,10 +10,11 @@ Examples:
 When segments are objected to so fast that somebody should know, a line on stderr begins with `alarm:`
 and says what it looks like; the table [alert] of the file says from which rate on.
 
-SIGINT, SIGTERM, and a terminal that goes away (SIGHUP) end it and take the guard off. With --config, any
-other SIGHUP makes it read its file again, as `tcpguard reload` does with a guard of `attach`: what is said
-there of policy holds from the next frame on, connections and counters stay, and if anything is wrong
-nothing changes; options go before the file still.
+SIGINT, SIGTERM, and SIGHUP, which comes when a terminal goes away, end it and take the guard off. But with
+--config and without a terminal, as a service, SIGHUP makes it read its file again, as `tcpguard reload` does
+with a guard of `attach`: what is said there of policy holds from the next frame on, connections and
+counters stay, and if anything is wrong nothing changes. Options go before the file still; learn, interval,
+output, metrics and alert are for the start. The file and its lists must be its user's to read.
 Once it guards, it gives up its capabilities, and can get none again. With --config it keeps those that
 loading programs takes, in force only while it does so.
 

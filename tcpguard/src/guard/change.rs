@@ -3,8 +3,10 @@
 //! As `exchange` does it with a guard that is pinned: other programs over the same maps, and each link
 //! changes from one to the other between two frames.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, ensure};
-use aya::{Ebpf, programs::ProgramFd};
+use aya::programs::ProgramFd;
 use tcpguard_common::abi::{Config, Hook};
 
 use super::{Guard, Options, load, programs};
@@ -13,19 +15,30 @@ use crate::{
         Admission,
         opening::{self, Opening},
     },
+    cli::Mode,
     exchange, link,
     pins::Pins,
+    sample::Ingress,
 };
 
+/// Programs by the hooks that they are for, that of what arrives first.
+type Programs = [(Hook, ProgramFd)];
+
 impl Guard {
-    /// Makes its policy that of `options`, which differ in nothing else; if that fails, it is as it was.
-    pub(crate) fn change(&mut self, options: &Options) -> Result<()> {
-        let pins = Pins::open()?;
+    /// That its policy can be changed at all.
+    pub(crate) fn check_change(&self) -> Result<()> {
         ensure!(
             !self.has_filter(),
-            "a filter of clsact sees what leaves (no tcx before Linux 6.6), and no link holds it: start \
-             it anew"
+            "a filter of clsact sees what leaves (no tcx before Linux 6.6), and no link holds it"
         );
+        Ok(())
+    }
+
+    /// Makes its policy that of `options`; if that fails, it is as it was.
+    pub(crate) fn change(&mut self, options: &Options) -> Result<()> {
+        self.check_change()?;
+        self.check_fixed(options)?;
+        let pins = Pins::open_soon()?;
         let admission = self.admission(options)?;
         let mut config = Config {
             ingress: options.policy,
@@ -37,14 +50,52 @@ impl Guard {
         let mut ebpf = exchange::open(&pins, pin, &config, options.log)?;
         admission.write(&mut ebpf)?;
         load(&mut ebpf)?;
-        self.exchange(&mut ebpf)?;
-        self.reader
-            .go_on_with(programs(&mut ebpf)?, options.policy.drop);
+        let (former, next) = (programs(&mut self.ebpf)?, programs(&mut ebpf)?);
+        self.exchange(&former, &next)?;
+        // From here on nothing fails.
+        self.reader.go_on_with(next, options.policy.drop);
         self.ebpf = ebpf;
         self.config = config;
         for (attached, opening) in self.attached.iter_mut().zip(admission.openings) {
             attached.opening = opening;
         }
+        Ok(())
+    }
+
+    /// Refuses what only another guard could be.
+    fn check_fixed(&self, options: &Options) -> Result<()> {
+        let asked: BTreeSet<_> = options.interfaces.iter().collect();
+        let guarded: BTreeSet<_> = self.attached.iter().map(|it| &it.name).collect();
+        let is_all = |mode| self.attached.iter().all(|it| it.ingress == mode);
+        let tracking = &options.tracking;
+        let fixed = [
+            ("iface", asked != guarded),
+            (
+                "max-conns",
+                tracking
+                    .max_conns
+                    .is_some_and(|it| it != self.plan.connections),
+            ),
+            (
+                "ingress-only",
+                tracking.ingress_only != self.plan.ingress_only,
+            ),
+            (
+                "mode",
+                match options.mode {
+                    Mode::Auto => false,
+                    Mode::Native => !is_all(Ingress::Native),
+                    Mode::Generic => !is_all(Ingress::Generic),
+                },
+            ),
+        ];
+        let differs = fixed.into_iter().filter(|(_, differs)| *differs);
+        let keys: Vec<_> = differs.map(|(key, _)| key).collect();
+        ensure!(
+            keys.is_empty(),
+            "{} cannot be changed while it works: start it anew; connections of this host are adopted",
+            keys.join(", ")
+        );
         Ok(())
     }
 
@@ -61,14 +112,13 @@ impl Guard {
         })
     }
 
-    /// Puts other programs on all links.
-    fn exchange(&mut self, ebpf: &mut Ebpf) -> Result<()> {
-        let Err(error) = self.put(&programs(ebpf)?) else {
+    /// Puts other programs on all links, or leaves all of them as they are.
+    fn exchange(&self, former: &Programs, next: &Programs) -> Result<()> {
+        let Err(error) = self.put(next) else {
             return Ok(());
         };
         // A link that has its former program still is not touched by that.
-        let former = programs(&mut self.ebpf)?;
-        match self.put(&former) {
+        match self.put(former) {
             Ok(()) => Err(error),
             Err(stuck) => Err(error.context(format!(
                 "{stuck:#}, so other links keep their new programs, which work with the old ones"
@@ -77,7 +127,7 @@ impl Guard {
     }
 
     /// That of what leaves comes first: what judges never sees less than it was loaded for.
-    fn put(&self, programs: &[(Hook, ProgramFd)]) -> Result<()> {
+    fn put(&self, programs: &Programs) -> Result<()> {
         for (hook, program) in programs.iter().rev() {
             for attached in &self.attached {
                 for (_, link) in attached.links.iter().filter(|(of, _)| of == hook) {

@@ -132,19 +132,6 @@ impl Options {
             },
         })
     }
-
-    /// What differs from others, by its keys in the file, and cannot be changed while a guard works.
-    pub(crate) fn fixed_keys_that_differ(&self, others: &Self) -> Vec<&'static str> {
-        let (own, other) = (&self.tracking, &others.tracking);
-        let fixed = [
-            ("iface", self.interfaces != others.interfaces),
-            ("max-conns", own.max_conns != other.max_conns),
-            ("ingress-only", own.ingress_only != other.ingress_only),
-            ("mode", self.mode != others.mode),
-        ];
-        let differs = fixed.into_iter().filter(|(_, differs)| *differs);
-        differs.map(|(key, _)| key).collect()
-    }
 }
 
 impl Guard {

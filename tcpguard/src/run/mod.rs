@@ -11,11 +11,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
-use self::reloads::{News, Reloads};
+use self::reloads::Reloads;
 use crate::{
-    admission::opening::Opening,
     alarm::{Herald, Suspects, Thresholds},
     announcement,
     cli::{OutputArgs, RunArgs},
@@ -63,12 +62,19 @@ pub fn run(args: &RunArgs, verbose: bool) -> Result<ExitCode> {
         let mut guard = Guard::attach(&options)?;
         announcement::announce(&guard, &options.sources);
         guard.follow_log(options.log)?;
-        let reloads = Reloads::new(&args.guard, &options, shown.is_heard())?;
+        let reloads = Reloads::new(&args.guard, options.log, &guard)?;
         let role = Role::Guards {
             filter: guard.has_filter(),
             reloads: reloads.is_some(),
         };
-        Box::pin(shown.watch(role, metrics, guard, reloads)).await
+        let mut ending = Ending::new(shown.limit)?;
+        if reloads.is_some() {
+            ending = ending.but_for_hang_up();
+        }
+        // Whose reader is slow, or wants to know rarely, must not make metrics old.
+        let shared = RefCell::new(guard);
+        let reloaded = reloads::follow(reloads, &shared);
+        Box::pin(shown.watch(role, ending, metrics, &shared, reloaded)).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -91,33 +97,17 @@ fn watched(args: &RunArgs, verbose: bool, names: &[String]) -> Result<Option<Fou
 /// A guard that can be read.
 trait Source: Insight {
     fn sample(&mut self) -> Result<Sample>;
-
-    /// Makes its policy that of these options; returns what may be opened through its interfaces then.
-    fn change(&mut self, options: &Options) -> Result<Vec<(String, Opening)>>;
 }
 
 impl Source for Guard {
     fn sample(&mut self) -> Result<Sample> {
         self.sample()
     }
-
-    fn change(&mut self, options: &Options) -> Result<Vec<(String, Opening)>> {
-        self.change(options)?;
-        self.follow_log(options.log)?;
-        let rules = self.attached().iter();
-        Ok(rules
-            .map(|it| (it.name.clone(), it.opening.clone()))
-            .collect())
-    }
 }
 
 impl Source for Followed {
     fn sample(&mut self) -> Result<Sample> {
         self.sample()
-    }
-
-    fn change(&mut self, _: &Options) -> Result<Vec<(String, Opening)>> {
-        bail!("`tcpguard attach` has attached it: `tcpguard reload` changes it")
     }
 }
 
@@ -139,12 +129,9 @@ impl Shown {
             io::stderr(),
             "watching the guard on {names} that `tcpguard attach` has attached; it stays"
         );
-        Box::pin(self.watch(Role::Watches, metrics, followed, None)).await
-    }
-
-    /// Whether words on stderr would not tear a table.
-    fn is_heard(&self) -> bool {
-        !watch::takes_screen(self.output)
+        let (ending, followed) = (Ending::new(self.limit)?, RefCell::new(followed));
+        let reloaded = future::pending();
+        Box::pin(self.watch(Role::Watches, ending, metrics, &followed, reloaded)).await
     }
 
     /// Shows readings, says alarms, hands metrics out and reloads meanwhile, with no more privileges than
@@ -152,36 +139,30 @@ impl Shown {
     async fn watch(
         self,
         role: Role,
+        ending: Ending,
         metrics: Option<Server>,
-        source: impl Source,
-        reloads: Option<Reloads<'_>>,
+        shared: &RefCell<impl Source>,
+        reloaded: impl Future<Output = Infallible>,
     ) -> Result<()> {
-        let mut ending = Ending::new(self.limit)?;
-        if reloads.is_some() {
-            ending = ending.but_for_reloads();
-        }
-        let news = reloads.as_ref().map_or_else(News::default, Reloads::news);
-        let suspects = Suspects::new(source.lookout()?);
-        // Whose reader is slow, or wants to know rarely, must not make metrics old.
-        let shared = RefCell::new(source);
+        let suspects = Suspects::new(shared.lookout()?);
         let sample = || shared.borrow_mut().sample();
-        let herald = Herald::new(&self.thresholds, suspects, self.is_heard())?;
+        let is_heard = !watch::takes_screen(self.output);
+        let herald = Herald::new(&self.thresholds, suspects, is_heard)?;
         let alarms = herald.current();
         let displayed = || {
             Ok(Sample {
                 alarms: alarms(),
-                news: news.current(),
                 ..sample()?
             })
         };
         tokio::select! {
             // The display comes first: it opens the terminal, which may be somebody else's.
             biased;
-            watched = watch::watch(self.output, self.interval, ending, displayed, &shared) => watched,
+            watched = watch::watch(self.output, self.interval, ending, displayed, shared) => watched,
             confined = confined(role) => match confined? {},
             never = herald.follow(sample) => match never {},
             never = served(metrics, sample) => match never {},
-            never = reloaded(reloads, &shared) => match never {},
+            never = reloaded => match never {},
         }
     }
 }
@@ -196,14 +177,6 @@ async fn confined(role: Role) -> Result<Infallible> {
 async fn served(server: Option<Server>, sample: impl FnMut() -> Result<Sample>) -> Infallible {
     match server {
         Some(server) => server.serve(sample).await,
-        None => future::pending().await,
-    }
-}
-
-/// Does what is asked for by SIGHUP, where that can be.
-async fn reloaded(reloads: Option<Reloads<'_>>, guard: &RefCell<impl Source>) -> Infallible {
-    match reloads {
-        Some(reloads) => reloads.follow(guard).await,
         None => future::pending().await,
     }
 }

@@ -1,111 +1,100 @@
-//! SIGHUP to a guard of this process that has a file: what the file says of policy holds from the next
-//! frame on, and connections and counters stay.
+//! SIGHUP to a guard of this process that has a file and no terminal: what the file says of policy holds
+//! from the next frame on, and connections and counters stay.
 
 use std::{
     cell::RefCell,
     convert::Infallible,
-    rc::Rc,
-    time::{Duration, Instant},
+    future,
+    io::{self, Write as _},
+    time::Duration,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use tokio::{signal::unix::Signal, time::timeout};
 
-use super::Source;
 use crate::{
     admission,
     cli::GuardArgs,
     config,
-    guard::Options,
+    guard::{Guard, Options},
+    object::Log,
+    pins::Pins,
     privileges,
-    watch::{
-        ending::{HangUp, Sent},
-        output::Output,
-    },
+    watch::{ending, output::Output},
 };
 
-/// How long a live table shows what has become of one.
-const SHOWN: Duration = Duration::from_secs(10);
+/// How long one who does not read may keep the next request waiting.
+const GRACE: Duration = Duration::from_secs(1);
 
-/// What somebody has asked for by SIGHUP, and what has become of it.
+/// What somebody asks for by SIGHUP.
 pub(super) struct Reloads<'a> {
-    hang_up: HangUp,
+    hang_up: Signal,
     args: &'a GuardArgs,
-    options: Options,
-    news: News,
-    /// `None` where words would tear the screen.
-    output: Option<Output>,
-}
-
-/// What was said last.
-#[derive(Clone, Default)]
-pub(super) struct News(Rc<RefCell<Option<(Instant, String)>>>);
-
-impl News {
-    /// It, while it is new.
-    pub(super) fn current(&self) -> Option<String> {
-        let news = self.0.borrow();
-        let (when, text) = news.as_ref()?;
-        (when.elapsed() < SHOWN).then(|| text.clone())
-    }
+    log: Log,
+    output: Output,
 }
 
 impl<'a> Reloads<'a> {
-    /// Of a guard that has these `options` now; `None` if it has no file to read again.
-    pub(super) fn new(args: &'a GuardArgs, options: &Options, heard: bool) -> Result<Option<Self>> {
-        if args.config.is_none() {
+    /// Of a guard with these arguments, before it gives its capabilities up. `None` where SIGHUP says
+    /// something else, or where nothing could be done: that is told.
+    pub(super) fn new(args: &'a GuardArgs, log: Log, guard: &Guard) -> Result<Option<Self>> {
+        // A terminal that goes away sends the same, by way of a shell or of sudo while it still is there.
+        if args.config.is_none() || ending::has_terminal() {
+            return Ok(None);
+        }
+        let Some(hang_up) = ending::hang_up()? else {
+            return Ok(None);
+        };
+        // Mounts bpffs if it has to: later this process may not.
+        if let Err(error) = guard.check_change().and_then(|()| Pins::open().map(drop)) {
+            let _ = writeln!(
+                io::stderr(),
+                "SIGHUP will not reload, but end it: {error:#}"
+            );
             return Ok(None);
         }
         Ok(Some(Self {
-            hang_up: HangUp::new()?,
+            hang_up,
             args,
-            options: options.clone(),
-            news: News::default(),
-            output: heard.then(Output::stderr).transpose()?,
+            log,
+            output: Output::stderr()?,
         }))
     }
 
-    /// What it says last.
-    pub(super) fn news(&self) -> News {
-        self.news.clone()
+    async fn tell(&mut self, told: &str) {
+        self.output.push(format!("{told}\n").as_bytes());
+        // What is not taken now goes out with the next.
+        let _ = timeout(GRACE, self.output.taken()).await;
     }
+}
 
-    /// Does what is asked for until it is dropped.
-    pub(super) async fn follow(mut self, guard: &RefCell<impl Source>) -> Infallible {
-        loop {
-            // If the terminal has gone, whoever watches ends it.
-            if self.hang_up.comes().await == Sent::BySomebody {
-                let told = match self.reload(guard) {
-                    Ok(told) => format!("reloaded {told}"),
-                    Err(error) => format!("not reloaded: {error:#}"),
-                };
-                self.tell(told).await;
-            }
-        }
+/// Does what is asked for until it is dropped.
+pub(super) async fn follow(reloads: Option<Reloads<'_>>, guard: &RefCell<Guard>) -> Infallible {
+    let Some(mut reloads) = reloads else {
+        return future::pending().await;
+    };
+    while reloads.hang_up.recv().await.is_some() {
+        let told = match reload(&reloads, &mut guard.borrow_mut()) {
+            Ok(told) => format!("reloaded {told}"),
+            Err(error) => format!("not reloaded: {error:#}"),
+        };
+        reloads.tell(&told).await;
     }
+    future::pending().await
+}
 
-    fn reload(&mut self, guard: &RefCell<impl Source>) -> Result<String> {
-        let file = config::given(self.args.config.as_deref())?;
-        let options = Options::new(self.args, &file, self.options.log)?;
-        let differs = self.options.fixed_keys_that_differ(&options);
-        ensure!(
-            differs.is_empty(),
-            "{} cannot be changed while it works: start it anew; connections of this host are adopted",
-            differs.join(", ")
-        );
-        let rules = privileges::with_all(|| guard.borrow_mut().change(&options))?;
-        let names: Vec<_> = rules.iter().map(|(name, _)| name.as_str()).collect();
-        let names = names.join(", ");
-        let told = admission::described(options.policy.drop, &rules, &options.sources);
-        self.options = options;
-        Ok(format!("{names}: {told}"))
+fn reload(reloads: &Reloads<'_>, guard: &mut Guard) -> Result<String> {
+    let file = config::given(reloads.args.config.as_deref())?;
+    let options = Options::new(reloads.args, &file, reloads.log)?;
+    privileges::with_all(|| guard.change(&options))?;
+    if let Err(error) = guard.follow_log(reloads.log) {
+        let _ = writeln!(io::stderr(), "no more records of segments: {error:#}");
     }
-
-    async fn tell(&mut self, told: String) {
-        if let Some(output) = &mut self.output {
-            output.push(format!("{told}\n").as_bytes());
-            // Nobody who closes stderr wants to hear of that.
-            let _ = output.taken().await;
-        }
-        *self.news.0.borrow_mut() = Some((Instant::now(), told));
-    }
+    let rules = guard.attached().iter();
+    let rules: Vec<_> = rules
+        .map(|it| (it.name.clone(), it.opening.clone()))
+        .collect();
+    let names: Vec<_> = rules.iter().map(|(name, _)| name.as_str()).collect();
+    let told = admission::described(options.policy.drop, &rules, &options.sources);
+    Ok(format!("{}: {told}", names.join(", ")))
 }

@@ -26,9 +26,7 @@ pub(crate) enum End {
 pub(crate) struct Ending {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
-    hang_up: HangUp,
-    /// Whether a SIGHUP that somebody sends is for somebody else here.
-    reloads: bool,
+    hang_up: Option<Signal>,
     deadline: Option<Instant>,
 }
 
@@ -39,17 +37,18 @@ impl Ending {
         Ok(Self {
             interrupt: ignored.unless(SignalKind::interrupt())?,
             terminate: ignored.unless(SignalKind::terminate())?,
-            hang_up: HangUp::unless(&ignored)?,
-            reloads: false,
+            hang_up: ignored.unless(SignalKind::hangup())?,
             // A limit beyond what the clock can count is none.
             deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
         })
     }
 
-    /// The same, but of SIGHUP only one that comes because the terminal is gone ends it.
-    pub(crate) const fn but_for_reloads(mut self) -> Self {
-        self.reloads = true;
-        self
+    /// The same, but SIGHUP is for somebody else here.
+    pub(crate) fn but_for_hang_up(self) -> Self {
+        Self {
+            hang_up: None,
+            ..self
+        }
     }
 
     /// Waits for whatever comes first; may be cancelled and asked again.
@@ -57,10 +56,21 @@ impl Ending {
         tokio::select! {
             () = arrives(&mut self.interrupt) => End::Asked,
             () = arrives(&mut self.terminate) => End::Asked,
-            () = hung_up(&mut self.hang_up, self.reloads) => End::HungUp,
+            () = arrives(&mut self.hang_up) => End::HungUp,
             () = passes(self.deadline) => End::Elapsed,
         }
     }
+}
+
+/// SIGHUP, for who makes something else of it than the end; `None` if it was ignored when the process was
+/// started.
+pub(crate) fn hang_up() -> Result<Option<Signal>> {
+    Ignored::by_this_process().unless(SignalKind::hangup())
+}
+
+/// Whether the process belongs to a terminal, which says by SIGHUP that it goes away.
+pub(crate) fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 async fn arrives(signal: &mut Option<Signal>) {
@@ -71,54 +81,6 @@ async fn arrives(signal: &mut Option<Signal>) {
     if received.is_none() {
         std::future::pending::<()>().await;
     }
-}
-
-async fn hung_up(hang_up: &mut HangUp, reloads: bool) {
-    while hang_up.comes().await == Sent::BySomebody && reloads {}
-}
-
-/// SIGHUP. A process without a terminal gets it to read its configuration again, and one with a terminal
-/// as a rule because that is gone.
-pub(crate) struct HangUp {
-    signal: Option<Signal>,
-    has_terminal: bool,
-}
-
-/// Why SIGHUP was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
-    /// The terminal, or the connection to it, is gone.
-    ByTerminal,
-    BySomebody,
-}
-
-impl HangUp {
-    pub(crate) fn new() -> Result<Self> {
-        Self::unless(&Ignored::by_this_process())
-    }
-
-    fn unless(ignored: &Ignored) -> Result<Self> {
-        Ok(Self {
-            signal: ignored.unless(SignalKind::hangup())?,
-            has_terminal: has_terminal(),
-        })
-    }
-
-    /// Waits for it; for ever where it is ignored.
-    pub(crate) async fn comes(&mut self) -> Sent {
-        arrives(&mut self.signal).await;
-        if self.has_terminal && !has_terminal() {
-            Sent::ByTerminal
-        } else {
-            Sent::BySomebody
-        }
-    }
-}
-
-/// Whether this process has a terminal: the kernel takes it away before it says so
-/// (`tty_signal_session_leader`).
-fn has_terminal() -> bool {
-    File::open("/dev/tty").is_ok()
 }
 
 async fn passes(deadline: Option<Instant>) {

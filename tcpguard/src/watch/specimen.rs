@@ -39,7 +39,6 @@ pub(crate) fn empty(interfaces: &[&str]) -> Sample {
             ..Tables::default()
         },
         alarms: Vec::new(),
-        news: None,
     }
 }
 

@@ -114,16 +114,12 @@ impl Shown<'_> {
         self.justified(left, &[format!("{up}   {every}"), up], width)
     }
 
-    /// What somebody has just asked for goes before the alarm of the moment, and that before all keys but
-    /// the one that ends it.
+    /// The alarm of the moment goes before all keys but the one that ends it.
     fn footer(&self, width: usize) -> Line<'static> {
         let mut left = self.keys(&KEYS[..1]);
-        let sample = &self.reading.sample;
-        let news = sample.news.clone().map(|news| (news, Tone::Warning));
-        let alarms = alarm::brief(&sample.alarms).map(|alarms| (alarms, Tone::Bad));
-        if let Some((text, tone)) = news.or(alarms) {
+        if let Some(alarms) = alarm::brief(&self.reading.sample.alarms) {
             let room = width.saturating_sub("q quit  ".len());
-            left.push(self.span(number::shortened(&text, room), tone));
+            left.push(self.span(number::shortened(&alarms, room), Tone::Bad));
             return Line::from(left);
         }
         let list = &self.app.list;
