@@ -59,11 +59,6 @@ impl Pins {
         Self::open_within(Some(Duration::from_secs(10)))
     }
 
-    /// The same, for who cannot wait so long.
-    pub(crate) fn open_soon() -> Result<Self> {
-        Self::open_within(Some(Duration::from_secs(1)))
-    }
-
     /// The same, however long another process has them.
     pub(crate) fn open_at_last() -> Result<Self> {
         Self::open_within(None)

@@ -38,7 +38,7 @@ impl Guard {
     pub(crate) fn change(&mut self, options: &Options) -> Result<()> {
         self.check_change()?;
         self.check_fixed(options)?;
-        let pins = Pins::open_soon()?;
+        let pins = Pins::open()?;
         let admission = self.admission(options)?;
         let mut config = Config {
             ingress: options.policy,
