@@ -8,7 +8,7 @@ use std::{
 
 use aya::programs::links::{FdLink, LinkInfo, PinnedLink};
 
-use crate::pins::BPFFS;
+use crate::{link, pins::BPFFS};
 
 /// Keeps a link, so that it outlives its process or is made anew.
 pub(crate) enum Holder {
@@ -39,7 +39,7 @@ fn processes(link: u32) -> Vec<Holder> {
     let others = ids.filter(|id: &u32| *id != process::id());
     let holder = |id: u32| {
         let process = PathBuf::from(format!("/proc/{id}"));
-        has_open(&process, link).then(|| Holder::Process {
+        link::descriptor_in(&process, link).map(|_| Holder::Process {
             name: fs::read_to_string(process.join("comm")).map_or_else(
                 |_| "a program".to_owned(),
                 |name| name.trim_end().to_owned(),
@@ -48,13 +48,6 @@ fn processes(link: u32) -> Vec<Holder> {
         })
     };
     others.filter_map(holder).collect()
-}
-
-fn has_open(process: &Path, link: u32) -> bool {
-    let told = format!("link_id:\t{link}");
-    let descriptors = entries(&process.join("fdinfo")).into_iter();
-    let mut texts = descriptors.filter_map(|path| fs::read_to_string(path).ok());
-    texts.any(|text| text.lines().any(|line| line == told))
 }
 
 fn files(directory: &Path, link: &LinkInfo, holders: &mut Vec<Holder>) {

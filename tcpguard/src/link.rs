@@ -8,9 +8,10 @@
 use std::{
     fs, io,
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+    path::Path,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
 use aya::programs::links::FdLink;
 
 /// `BPF_LINK_UPDATE`, since Linux 5.7.
@@ -46,19 +47,25 @@ pub(crate) fn told(link: &impl AsFd) -> io::Result<String> {
 
 /// The descriptor of a link, by what the kernel says of all that this process has.
 fn descriptor(link: &FdLink) -> Result<BorrowedFd<'_>> {
-    let wanted = format!("link_id:\t{}", link.info()?.id());
-    for entry in fs::read_dir("/proc/self/fdinfo")? {
-        let entry = entry?;
-        // The descriptor of this list is gone when it comes to it.
-        let told = fs::read_to_string(entry.path()).unwrap_or_default();
-        if told.lines().any(|line| line == wanted) {
-            let descriptor: RawFd = entry.file_name().to_string_lossy().parse()?;
-            // SAFETY: it is that of `link`, or another of the same link that lives as long: this
-            // process opens each once.
-            return Ok(unsafe { BorrowedFd::borrow_raw(descriptor) });
-        }
-    }
-    bail!("its link is not among the open files of this process (is /proc mounted?)")
+    let found = descriptor_in(Path::new("/proc/self"), link.info()?.id());
+    let descriptor = found
+        .context("its link is not among the open files of this process (is /proc mounted?)")?;
+    // SAFETY: it is that of `link`, or another of the same link that lives as long: this process opens
+    // each once.
+    Ok(unsafe { BorrowedFd::borrow_raw(descriptor) })
+}
+
+/// By which descriptor the process of a folder of /proc has the link of this number open, if that can be
+/// read.
+pub(crate) fn descriptor_in(process: &Path, link: u32) -> Option<RawFd> {
+    let wanted = format!("link_id:\t{link}");
+    let mut files = fs::read_dir(process.join("fdinfo")).ok()?.flatten();
+    let file = files.find(|file| {
+        // One may be closed meanwhile, as that of this list is.
+        let told = fs::read_to_string(file.path()).unwrap_or_default();
+        told.lines().any(|line| line == wanted)
+    });
+    file?.file_name().to_str()?.parse().ok()
 }
 
 fn number(file: impl AsFd) -> Result<u32> {

@@ -24,10 +24,10 @@ use crate::{
     enforce,
     exchange::{self, Exchanged, Pinned},
     found::{self, Found},
+    guard::refuse_fixed,
     netlink::{self, Interface},
     pins::{Pins, Sole},
     preflight, runtime,
-    sample::Ingress,
     trial::{self, Trial},
 };
 
@@ -239,7 +239,8 @@ fn check_fixed(guard: &Pinned, config: &Config, file: &File) -> Result<()> {
     let guarded = guard.found.names();
     let others = file.iface.iter().any(|name| !guarded.contains(name));
     let is_lone = config.voice == u32::from(Voice::LONE.number());
-    let mut modes = guard.found.interfaces.iter().map(found::ingress);
+    let mut ingresses = guard.found.interfaces.iter().map(found::ingress);
+    let mode = file.mode.unwrap_or(Mode::Auto);
     let fixed = [
         (
             "iface",
@@ -253,22 +254,7 @@ fn check_fixed(guard: &Pinned, config: &Config, file: &File) -> Result<()> {
             "ingress-only",
             file.ingress_only.is_some_and(|it| it != is_lone),
         ),
-        (
-            "mode",
-            match file.mode {
-                None | Some(Mode::Auto) => false,
-                Some(Mode::Native) => modes.any(|mode| mode != Ingress::Native),
-                Some(Mode::Generic) => modes.any(|mode| mode != Ingress::Generic),
-            },
-        ),
+        ("mode", !ingresses.all(|it| it.suits(mode))),
     ];
-    let fixed = fixed.into_iter().filter(|(_, differs)| *differs);
-    let keys: Vec<_> = fixed.map(|(key, _)| key).collect();
-    ensure!(
-        keys.is_empty(),
-        "{} cannot be changed while it works: `tcpguard detach`, then `tcpguard attach`; connections \
-         of this host are adopted",
-        keys.join(", ")
-    );
-    Ok(())
+    refuse_fixed(fixed, "`tcpguard detach`, then `tcpguard attach`")
 }

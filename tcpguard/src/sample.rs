@@ -7,7 +7,7 @@ use tcpguard_common::{
     counters::{Counters, Events},
 };
 
-use crate::{alarm::Alarm, flows::Tables, programs::Runs};
+use crate::{alarm::Alarm, cli::Mode, flows::Tables, programs::Runs};
 
 /// Everything that a guard has counted since it was attached.
 #[derive(Clone, Debug)]
@@ -61,6 +61,15 @@ impl Ingress {
         match self {
             Self::Native => "native",
             Self::Generic => "generic",
+        }
+    }
+
+    /// Whether it is what was asked for.
+    pub(crate) fn suits(self, mode: Mode) -> bool {
+        match mode {
+            Mode::Auto => true,
+            Mode::Native => self == Self::Native,
+            Mode::Generic => self == Self::Generic,
         }
     }
 }

@@ -7,7 +7,7 @@ use aya::{
     Ebpf,
     programs::{Xdp, XdpMode},
 };
-use xtask::lab::namespace::Namespace;
+use xtask::{lab::namespace::Namespace, process::output};
 
 use crate::{
     flood::{self, Flood},
@@ -37,7 +37,7 @@ enum Kind {
     Iptables(&'static [&'static str]),
 }
 
-/// The place of each in the result; the second is what others are compared with.
+/// In the order of the result.
 pub(crate) const ALL: [Filter; 8] = [
     Filter {
         name: "no filter",
@@ -124,9 +124,7 @@ impl Filter {
                 )?;
             }
             Kind::Nft(rules) => nft(receiver, rules)?,
-            Kind::Iptables(rule) => {
-                call(receiver, &[&["iptables", "-A"], rule].concat())?;
-            }
+            Kind::Iptables(rule) => call(receiver, &[&["iptables", "-A"], rule].concat())?,
         }
         Ok(On { _object: object })
     }
@@ -158,14 +156,7 @@ fn attach(receiver: &Namespace, name: &str) -> Result<Ebpf> {
 }
 
 fn tcpguard(receiver: &Namespace, words: &[&str]) -> Result<()> {
-    let output = receiver.command(TCPGUARD).args(words).output()?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "tcpguard {}: {told}",
-        words.join(" ")
-    );
-    Ok(())
+    output(receiver.command(TCPGUARD).args(words)).map(drop)
 }
 
 fn nft(receiver: &Namespace, rules: &str) -> Result<()> {

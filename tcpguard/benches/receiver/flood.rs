@@ -10,7 +10,7 @@ use tcpguard_common::{craft::TcpFrame, flags::TcpFlags};
 use crate::place::Place;
 
 /// What a frame is a flood of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Flood {
     /// No flag at all.
     Null,

@@ -15,10 +15,13 @@ use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     unistd::Pid,
 };
-use xtask::lab::{
-    link::{VethOptions, veth},
-    namespace::Namespace,
-    packet::{Mac, mac},
+use xtask::{
+    lab::{
+        link::{Station, VethOptions, veth},
+        namespace::Namespace,
+        packet::{Mac, mac},
+    },
+    process::output,
 };
 
 /// The interface of the sender, and that of the receiver.
@@ -57,16 +60,18 @@ impl Place {
             VethOptions::default(),
         )?;
         // All but the sender is behind it, and nobody is asked for an address: answers find their way at once.
-        let near = mac(&sender, SENDING)?
-            .map(|octet| format!("{octet:02x}"))
-            .join(":");
         sender.configure(&format!("address add 10.9.0.1/32 dev {SENDING}\n"))?;
         receiver.configure(&format!(
             "address add 10.9.0.2/32 dev {RECEIVING}\n\
              route add 10.9.0.1 dev {RECEIVING}\n\
-             route add default via 10.9.0.1\n\
-             neigh replace 10.9.0.1 lladdr {near} dev {RECEIVING} nud permanent\n"
+             route add default via 10.9.0.1\n"
         ))?;
+        let station = Station {
+            namespace: &receiver,
+            interface: RECEIVING,
+            addresses: Vec::new(),
+        };
+        station.knows_as(&[[10, 9, 0, 1].into()], mac(&sender, SENDING)?)?;
         let answered = own_thread(&sender, SENDING)?;
         let poller = own_thread(&receiver, RECEIVING)?;
         let cpus = cpus()?;
@@ -116,12 +121,15 @@ impl Place {
     /// Waits until the receiver has nothing to do any more.
     pub(crate) fn settle(&self) -> Result<()> {
         const QUIET: Duration = Duration::from_millis(10);
-        let mut before = None;
-        while before != Some(self.spent()?) {
-            before = Some(self.spent()?);
+        let mut before = self.spent()?;
+        loop {
             thread::sleep(QUIET);
+            let now = self.spent()?;
+            if now == before {
+                return Ok(());
+            }
+            before = now;
         }
-        Ok(())
     }
 
     fn taken(&mut self) -> Result<u64> {
@@ -158,20 +166,11 @@ fn read(file: &mut File) -> Result<String> {
     Ok(text)
 }
 
-/// What a command in a namespace prints, which has to succeed; with a /sys of that namespace.
-pub(crate) fn call(namespace: &Namespace, words: &[&str]) -> Result<String> {
-    let mut command = Command::new("ip");
-    command
-        .args(["netns", "exec", namespace.name()])
-        .args(words);
-    let output = command.output().context("failed to start `ip`")?;
-    ensure!(
-        output.status.success(),
-        "`{}` failed: {}",
-        words.join(" "),
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+/// Runs a command in a namespace with a /sys of its own, and expects success.
+pub(crate) fn call(namespace: &Namespace, words: &[&str]) -> Result<()> {
+    let mut ip = Command::new("ip");
+    ip.args(["netns", "exec", namespace.name()]).args(words);
+    output(&mut ip).map(drop)
 }
 
 /// Makes the kernel deal with what arrives at an interface in a thread of its own, and returns that.

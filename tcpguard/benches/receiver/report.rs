@@ -1,5 +1,7 @@
 //! The result, as a table or as one JSON object.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -9,28 +11,18 @@ use crate::{
     flood::Flood,
 };
 
-/// Nanoseconds a frame, by filter and flood, of each round.
+/// Nanoseconds a frame, by a filter's name and flood, of each round.
 #[derive(Default)]
-pub(crate) struct Figures(Vec<(Filter, Flood, Vec<f64>)>);
+pub(crate) struct Figures(HashMap<(&'static str, Flood), Vec<f64>>);
 
 impl Figures {
     pub(crate) fn add(&mut self, filter: Filter, flood: Flood, nanos: f64) {
-        match self
-            .0
-            .iter_mut()
-            .find(|(of, under, _)| (*of, *under) == (filter, flood))
-        {
-            Some((_, _, rounds)) => rounds.push(nanos),
-            None => self.0.push((filter, flood, vec![nanos])),
-        }
+        let rounds = self.0.entry((filter.name, flood)).or_default();
+        rounds.push(nanos);
     }
 
-    fn of(&self, filter: Filter, flood: Flood) -> &[f64] {
-        let found = self
-            .0
-            .iter()
-            .find(|(of, under, _)| (*of, *under) == (filter, flood));
-        found.map_or(&[], |(_, _, rounds)| rounds)
+    fn of(&self, filter: &'static str, flood: Flood) -> &[f64] {
+        self.0.get(&(filter, flood)).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn text(&self, args: &Args) {
@@ -81,13 +73,9 @@ impl Figures {
     }
 
     fn rows(&self, flood: Flood) -> Vec<Row> {
-        let rounds = |name: &str| {
-            let filter = filter::ALL.into_iter().find(|filter| filter.name == name);
-            filter.map_or(&[][..], |filter| self.of(filter, flood))
-        };
-        let (bare, tcpguard) = (rounds("bare XDP_DROP"), rounds("tcpguard"));
+        let [bare, tcpguard] = ["bare XDP_DROP", "tcpguard"].map(|name| self.of(name, flood));
         let row = |filter: Filter| {
-            let own = self.of(filter, flood);
+            let own = self.of(filter.name, flood);
             Row {
                 filter,
                 drops: filter.drops.contains(&flood),

@@ -15,14 +15,24 @@ use crate::{
         Admission,
         opening::{self, Opening},
     },
-    cli::Mode,
     exchange, link,
     pins::Pins,
-    sample::Ingress,
 };
 
 /// Programs by the hooks that they are for, that of what arrives first.
 type Programs = [(Hook, ProgramFd)];
+
+/// Refuses those of these keys of a file that differ from what a guard is: only another one could be that.
+pub(crate) fn refuse_fixed(fixed: [(&str, bool); 4], way_out: &str) -> Result<()> {
+    let differs = fixed.into_iter().filter(|(_, differs)| *differs);
+    let keys: Vec<_> = differs.map(|(key, _)| key).collect();
+    ensure!(
+        keys.is_empty(),
+        "{} cannot be changed while it works: {way_out}; connections of this host are adopted",
+        keys.join(", ")
+    );
+    Ok(())
+}
 
 impl Guard {
     /// That its policy can be changed at all.
@@ -66,7 +76,7 @@ impl Guard {
     fn check_fixed(&self, options: &Options) -> Result<()> {
         let asked: BTreeSet<_> = options.interfaces.iter().collect();
         let guarded: BTreeSet<_> = self.attached.iter().map(|it| &it.name).collect();
-        let is_all = |mode| self.attached.iter().all(|it| it.ingress == mode);
+        let mut ingresses = self.attached.iter().map(|it| it.ingress);
         let tracking = &options.tracking;
         let fixed = [
             ("iface", asked != guarded),
@@ -80,23 +90,9 @@ impl Guard {
                 "ingress-only",
                 tracking.ingress_only != self.plan.ingress_only,
             ),
-            (
-                "mode",
-                match options.mode {
-                    Mode::Auto => false,
-                    Mode::Native => !is_all(Ingress::Native),
-                    Mode::Generic => !is_all(Ingress::Generic),
-                },
-            ),
+            ("mode", !ingresses.all(|it| it.suits(options.mode))),
         ];
-        let differs = fixed.into_iter().filter(|(_, differs)| *differs);
-        let keys: Vec<_> = differs.map(|(key, _)| key).collect();
-        ensure!(
-            keys.is_empty(),
-            "{} cannot be changed while it works: start it anew; connections of this host are adopted",
-            keys.join(", ")
-        );
-        Ok(())
+        refuse_fixed(fixed, "start it anew")
     }
 
     fn admission(&self, options: &Options) -> Result<Admission> {

@@ -22,8 +22,11 @@ use tcpguard_common::{
     policy::Policy,
 };
 
-pub(crate) use self::attach::{egress, ingress, load};
 pub use self::error::AttachError;
+pub(crate) use self::{
+    attach::{egress, ingress, load},
+    change::refuse_fixed,
+};
 use crate::{
     admission::{
         self,
