@@ -1,12 +1,8 @@
 //! What the kernel programs and the loader agree on: names, shapes, sizes.
 
 use crate::{
-    conn::{
-        seen::Seen,
-        time::{FORGIVEN, Ticks},
-    },
+    conn::time::{FORGIVEN, Ticks},
     counters::{Counters, Events},
-    flow::{FlowKey4, FlowKey6, Way},
     parse::Link,
     policy::Policy,
     segment::Segment,
@@ -244,69 +240,6 @@ impl Fullness {
     }
 }
 
-/// What the kernel programs ask their own tracking functions about a segment of IPv4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Question4 {
-    /// Source address.
-    pub source: u32,
-    /// Destination address.
-    pub destination: u32,
-    /// Port of the sender.
-    pub source_port: u16,
-    /// Port of the receiver.
-    pub destination_port: u16,
-    /// The segment.
-    pub seen: Seen,
-}
-
-/// The same of IPv6. The last word of each address, and all the rest, lies as with IPv4, so that
-/// memory for either is memory for both: the stack of a kernel program is small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Question6 {
-    /// The first three words of the source address, then of the destination.
-    pub prefixes: [[u32; 3]; 2],
-    /// The rest.
-    pub rest: Question4,
-}
-
-impl Question4 {
-    /// The connection, and the way of the segment.
-    #[inline(always)]
-    #[must_use]
-    pub fn key(&self) -> (FlowKey4, Way) {
-        let source = (self.source, self.source_port);
-        FlowKey4::new(source, (self.destination, self.destination_port))
-    }
-}
-
-impl Question6 {
-    /// The connection, and the way of the segment.
-    #[inline(always)]
-    #[must_use]
-    pub fn key(&self) -> (FlowKey6, Way) {
-        let Question4 {
-            source_port,
-            destination_port,
-            ..
-        } = self.rest;
-        let [source, destination] = self.addresses();
-        FlowKey6::new((source, source_port), (destination, destination_port))
-    }
-
-    /// Source and destination address.
-    #[inline(always)]
-    #[must_use]
-    pub const fn addresses(&self) -> [[u32; 4]; 2] {
-        let [from, to] = self.prefixes;
-        [
-            [from[0], from[1], from[2], self.rest.source],
-            [to[0], to[1], to[2], self.rest.destination],
-        ]
-    }
-}
-
 /// One judgement as the kernel made it, for the host to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -365,8 +298,6 @@ const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 72);
 const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 208);
 const _: () = assert!(size_of::<Adjudication>() == 24);
 const _: () = assert!(size_of::<Events>() == 8 * 103);
-const _: () = assert!(size_of::<Question4>() == 40);
-const _: () = assert!(size_of::<Question6>() == 64);
 // 32 KiB is the most that a per-CPU value may have (PCPU_MIN_UNIT_SIZE).
 const _: () = assert!(size_of::<Counters>() == 24 * Verdict::CELLS + 8 * 512);
 

@@ -4,6 +4,14 @@
 //! whichever hook or interface, give one key. "Lower" is the order of the words as they are
 //! compared here, not of the addresses as people write them.
 
+use crate::{
+    cursor::View,
+    wire::{
+        ipv4::{self, Ipv4Header},
+        ipv6::{self, Ipv6Header},
+    },
+};
+
 /// The way of a segment between the two ends of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -15,6 +23,23 @@ pub enum Way {
 }
 
 impl Way {
+    /// The way with this number, as it crosses between functions of the kernel.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        if number == 0 { Self::Up } else { Self::Down }
+    }
+
+    /// Of what a key has of either end, that of the sender first.
+    #[inline(always)]
+    #[must_use]
+    pub fn order<T>(self, [low, high]: [T; 2]) -> [T; 2] {
+        match self {
+            Self::Up => [low, high],
+            Self::Down => [high, low],
+        }
+    }
+
     /// The opposite way.
     #[inline(always)]
     #[must_use]
@@ -23,6 +48,35 @@ impl Way {
             Self::Up => Self::Down,
             Self::Down => Self::Up,
         }
+    }
+}
+
+/// An IP header: which connection a segment belongs to, together with its ports.
+pub trait Ends: Copy {
+    /// What names a connection.
+    type Key;
+
+    /// The key of a segment between these ports, and the way that it goes.
+    fn key(self, source_port: u16, destination_port: u16) -> (Self::Key, Way);
+}
+
+impl<V: View<{ ipv4::HEADER_LEN }>> Ends for Ipv4Header<V> {
+    type Key = FlowKey4;
+
+    #[inline(always)]
+    fn key(self, source_port: u16, destination_port: u16) -> (FlowKey4, Way) {
+        let destination = (self.destination(), destination_port);
+        FlowKey4::new((self.source(), source_port), destination)
+    }
+}
+
+impl<V: View<{ ipv6::HEADER_LEN }>> Ends for Ipv6Header<V> {
+    type Key = FlowKey6;
+
+    #[inline(always)]
+    fn key(self, source_port: u16, destination_port: u16) -> (FlowKey6, Way) {
+        let destination = (self.destination(), destination_port);
+        FlowKey6::new((self.source(), source_port), destination)
     }
 }
 

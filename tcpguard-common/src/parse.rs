@@ -12,7 +12,7 @@
 )]
 
 use crate::{
-    cursor::Cursor,
+    cursor::{Cursor, View},
     flags::TcpFlags,
     reason::Reason,
     segment::{Addresses, Segment},
@@ -45,36 +45,91 @@ pub enum Link {
 /// `segment` is then meaningless.
 #[inline(always)]
 pub fn parse<C: Cursor>(cursor: &mut C, link: Link, segment: &mut Segment) -> Result<(), Verdict> {
-    parse_within::<{ ipv6::MAX_EXTENSIONS }, C>(cursor, link, segment)
-}
-
-/// [`parse`] for the path that nearly all segments take, without IPv6 extension headers.
-///
-/// Whether the frame is that simple; if not, [`parse`] has to look at it.
-#[inline(always)]
-pub fn parse_plain<C: Cursor>(cursor: &mut C, link: Link, segment: &mut Segment) -> bool {
-    parse_within::<0, C>(cursor, link, segment).is_ok()
-}
-
-#[inline(always)]
-fn parse_within<const EXTENSIONS: usize, C: Cursor>(
-    cursor: &mut C,
-    link: Link,
-    segment: &mut Segment,
-) -> Result<(), Verdict> {
     let mut len = 0;
     match ether_type(cursor, link)? {
-        ethernet::IPV4 => ipv4(cursor, segment, &mut len)?,
-        ethernet::IPV6 => ipv6::<EXTENSIONS, C>(cursor, segment, &mut len)?,
+        ethernet::IPV4 => {
+            let header = ipv4(cursor, &mut len)?;
+            segment.addresses = Addresses::V4 {
+                source: header.source(),
+                destination: header.destination(),
+            };
+        }
+        ethernet::IPV6 => {
+            let header = ipv6::<{ ipv6::MAX_EXTENSIONS }, C>(cursor, &mut len)?;
+            segment.addresses = Addresses::V6 {
+                source: header.source(),
+                destination: header.destination(),
+            };
+        }
         tag if ethernet::is_tag(tag) => return Err(Verdict::bypass(Bypass::VlanDepth)),
         _ => return Err(Verdict::bypass(Bypass::NotIp)),
     }
-    tcp(cursor, len, segment)
+    let header = tcp(cursor, len, &mut segment.payload_len)?;
+    segment.source_port = header.source_port();
+    segment.destination_port = header.destination_port();
+    segment.seq = header.seq();
+    segment.ack = header.ack();
+    segment.window = header.window();
+    segment.flags = header.flags();
+    if has_wanted_options(header.header_len(), segment.flags) {
+        segment.options_at = cursor.offset() as u16;
+        segment.options_len = (header.header_len() - tcp::HEADER_LEN) as u8;
+    }
+    Ok(())
+}
+
+/// A plain segment where it lies in its frame: what stands in its headers is read where it is needed, because
+/// registers are few and the octets are at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<I, V> {
+    /// The IP header.
+    pub ip: I,
+    /// The TCP header.
+    pub tcp: TcpHeader<V>,
+    /// Payload in octets, as in [`Segment`].
+    pub payload_len: u32,
+}
+
+/// [`parse`] for the path that nearly all segments take: of IPv4.
+///
+/// `None` if the frame is not that simple; then [`parse`] has to look at it. So with the other versions.
+#[inline(always)]
+pub fn plain4<C: Cursor>(
+    cursor: &mut C,
+) -> Option<Plain<Ipv4Header<C::View<{ ipv4::HEADER_LEN }>>, C::View<{ tcp::HEADER_LEN }>>> {
+    let mut len = 0;
+    let ip = ipv4(cursor, &mut len).ok()?;
+    plain(cursor, ip, len)
+}
+
+/// The same of IPv6, without extension headers.
+#[inline(always)]
+pub fn plain6<C: Cursor>(
+    cursor: &mut C,
+) -> Option<Plain<Ipv6Header<C::View<{ ipv6::HEADER_LEN }>>, C::View<{ tcp::HEADER_LEN }>>> {
+    let mut len = 0;
+    let ip = ipv6::<0, C>(cursor, &mut len).ok()?;
+    plain(cursor, ip, len)
+}
+
+#[inline(always)]
+fn plain<I, C: Cursor>(
+    cursor: &mut C,
+    ip: I,
+    len: u32,
+) -> Option<Plain<I, C::View<{ tcp::HEADER_LEN }>>> {
+    let mut payload_len = 0;
+    let tcp = tcp(cursor, len, &mut payload_len).ok()?;
+    Some(Plain {
+        ip,
+        tcp,
+        payload_len,
+    })
 }
 
 /// The type of the network packet that follows, behind any VLAN tags.
 #[inline(always)]
-fn ether_type<C: Cursor>(cursor: &mut C, link: Link) -> Result<u16, Verdict> {
+pub fn ether_type<C: Cursor>(cursor: &mut C, link: Link) -> Result<u16, Verdict> {
     if link == Link::RawIp {
         return raw_ip(cursor);
     }
@@ -111,9 +166,8 @@ fn raw_ip<C: Cursor>(cursor: &C) -> Result<u16, Verdict> {
 #[inline(always)]
 fn ipv4<C: Cursor>(
     cursor: &mut C,
-    segment: &mut Segment,
     tcp_len: &mut u32,
-) -> Result<(), Verdict> {
+) -> Result<Ipv4Header<C::View<{ ipv4::HEADER_LEN }>>, Verdict> {
     let before = cursor.readable();
     let header = Ipv4Header(take::<{ ipv4::HEADER_LEN }, _>(cursor)?);
     if header.version() != 4 {
@@ -130,10 +184,6 @@ fn ipv4<C: Cursor>(
     let len = total_length
         .checked_sub(header_len as u32)
         .ok_or(Verdict::dropped(Reason::BadLength))?;
-    segment.addresses = Addresses::V4 {
-        source: header.source(),
-        destination: header.destination(),
-    };
     cursor.skip(header_len - ipv4::HEADER_LEN);
     if header.is_fragment() {
         match header.fragment_offset() {
@@ -144,16 +194,15 @@ fn ipv4<C: Cursor>(
         }
     }
     *tcp_len = len;
-    Ok(())
+    Ok(header)
 }
 
 /// Reads an IPv6 header and its extension headers; `tcp_len` as with IPv4.
 #[inline(always)]
 fn ipv6<const EXTENSIONS: usize, C: Cursor>(
     cursor: &mut C,
-    segment: &mut Segment,
     tcp_len: &mut u32,
-) -> Result<(), Verdict> {
+) -> Result<Ipv6Header<C::View<{ ipv6::HEADER_LEN }>>, Verdict> {
     let header = Ipv6Header(take::<{ ipv6::HEADER_LEN }, _>(cursor)?);
     if header.version() != 6 {
         return Err(Verdict::bypass(Bypass::NotIp));
@@ -197,15 +246,11 @@ fn ipv6<const EXTENSIONS: usize, C: Cursor>(
     let len = payload_length
         .checked_sub(extensions as u32)
         .ok_or(Verdict::dropped(Reason::BadLength))?;
-    segment.addresses = Addresses::V6 {
-        source: header.source(),
-        destination: header.destination(),
-    };
     if fragmented {
         first_fragment(cursor, len)?;
     }
     *tcp_len = len;
-    Ok(())
+    Ok(header)
 }
 
 /// The next header of a packet. One that the frame ends in is broken.
@@ -259,9 +304,14 @@ fn first_fragment<C: Cursor>(cursor: &C, len: u32) -> Result<(), Verdict> {
     Ok(())
 }
 
-/// Reads the TCP header of a packet with `len` octets from there to its end.
+/// Reads the TCP header of a packet with `len` octets from there to its end; `payload_len` becomes those behind
+/// the header.
 #[inline(always)]
-fn tcp<C: Cursor>(cursor: &mut C, len: u32, segment: &mut Segment) -> Result<(), Verdict> {
+fn tcp<C: Cursor>(
+    cursor: &mut C,
+    len: u32,
+    payload_len: &mut u32,
+) -> Result<TcpHeader<C::View<{ tcp::HEADER_LEN }>>, Verdict> {
     if len < tcp::HEADER_LEN as u32 {
         return Err(Verdict::dropped(Reason::ShortHeader));
     }
@@ -274,24 +324,35 @@ fn tcp<C: Cursor>(cursor: &mut C, len: u32, segment: &mut Segment) -> Result<(),
         clippy::cast_possible_truncation,
         reason = "the data offset gives at most 60"
     )]
-    let payload_len = len
+    let behind = len
         .checked_sub(header_len as u32)
         .ok_or(Verdict::dropped(Reason::BadOffset))?;
-    segment.source_port = header.source_port();
-    segment.destination_port = header.destination_port();
-    segment.seq = header.seq();
-    segment.ack = header.ack();
-    segment.window = header.window();
-    segment.flags = header.flags();
-    segment.payload_len = payload_len;
-    if has_wanted_options(header_len, segment.flags) {
-        segment.options_at = cursor.offset() as u16;
-        segment.options_len = (header_len - tcp::HEADER_LEN) as u8;
-    }
-    if segment.source_port == 0 || segment.destination_port == 0 {
+    *payload_len = behind;
+    if header.source_port() == 0 || header.destination_port() == 0 {
         return Err(Verdict::dropped(Reason::PortZero));
     }
-    Ok(())
+    Ok(header)
+}
+
+impl Link {
+    /// Of a number as it crosses between functions of the kernel: 0, or 1 without a link layer.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_raw_ip(raw_ip: u32) -> Self {
+        if raw_ip == 0 {
+            Self::Ethernet
+        } else {
+            Self::RawIp
+        }
+    }
+}
+
+impl<I, V: View<{ tcp::HEADER_LEN }>> Plain<I, V> {
+    /// Whether there may be options that the tracker reads.
+    #[inline(always)]
+    pub fn has_wanted_options(&self) -> bool {
+        has_wanted_options(self.tcp.header_len(), self.tcp.flags())
+    }
 }
 
 /// Whether there may be options that the tracker reads: the window scale of a SYN, or SACK blocks.

@@ -13,14 +13,19 @@ use aya_ebpf::{
 };
 use tcpguard_common::{
     conn::seen::Class,
+    cursor::View,
     policy::Standing,
     reason::Reason,
-    segment::{Addresses, Segment},
     verdict::Verdict,
+    wire::{
+        ipv4::{self, Ipv4Header},
+        ipv6::{self, Ipv6Header},
+    },
 };
 
 use crate::{
-    config, flow, guard, limits,
+    config::{self, Hooked},
+    flow, guard, limits,
     maps::{PORTS, PREFIXES4, PREFIXES6},
     parsed::Parsed,
 };
@@ -56,20 +61,19 @@ extern "C" fn ingress_admit(ctx: *mut xdp_md, parsed: *mut Parsed) -> u32 {
     let standing = if !config::lists::<XdpContext>() {
         0
     } else if parsed.version == 4 {
-        lookup4(parsed.question.rest.source)
+        lookup4(parsed.ends4()[0])
     } else {
-        lookup6(parsed.question.addresses()[0])
+        lookup6(parsed.ends6()[0])
     };
     parsed.standing = standing as u16;
     let trusted = matches!(Standing::from_number(standing), Standing::Trusted);
-    if matches!(parsed.question.rest.seen.class(), Class::Syn)
+    if matches!(parsed.seen.class(), Class::Syn)
         && !trusted
         && guard::is_tracked::<XdpContext>(parsed)
         && let Some(reason) = refusal(&XdpContext::new(ctx), parsed)
     {
         let refused = config::policy::<XdpContext>().apply(Verdict::dropped(reason));
-        let seen = &mut parsed.question.rest.seen;
-        *seen = seen.opening(refused);
+        parsed.seen = parsed.seen.opening(refused);
     }
     0
 }
@@ -79,7 +83,7 @@ extern "C" fn ingress_admit(ctx: *mut xdp_md, parsed: *mut Parsed) -> u32 {
 #[inline(always)]
 fn refusal(ctx: &XdpContext, parsed: &Parsed) -> Option<Reason> {
     let (slot, _) = config::interface(ctx);
-    if !admits(slot, parsed.question.rest.destination_port) {
+    if !admits(slot, parsed.ports()[1]) {
         Some(Reason::InboundClosed)
     } else if config::limits_rates() && !flow::is_open(parsed) && limits::is_exceeded(slot, parsed)
     {
@@ -98,14 +102,34 @@ fn admits(slot: usize, port: u16) -> bool {
             .is_some_and(|ports| ports.contains(port))
 }
 
-/// What is said of the source of a segment.
+/// An IP header whose source may be listed.
+pub(crate) trait Listed {
+    /// What is said of the source, a [`Standing`].
+    fn standing(self) -> u32;
+}
+
+impl<V: View<{ ipv4::HEADER_LEN }>> Listed for Ipv4Header<V> {
+    #[inline(always)]
+    fn standing(self) -> u32 {
+        source_standing4(self.source())
+    }
+}
+
+impl<V: View<{ ipv6::HEADER_LEN }>> Listed for Ipv6Header<V> {
+    #[inline(always)]
+    fn standing(self) -> u32 {
+        source_standing6(&self.source())
+    }
+}
+
+/// What is said of the source of a packet, if anything is said of any where this hook is.
 #[inline(always)]
-pub(crate) fn standing(segment: &Segment) -> Standing {
-    // A copy: a segment whose address is taken lies in memory, and not in registers.
-    Standing::from_number(match segment.addresses {
-        Addresses::V4 { source, .. } => source_standing4(source),
-        Addresses::V6 { source, .. } => source_standing6(&raw const source),
-    })
+pub(crate) fn standing<C: Hooked>(ip: impl Listed) -> Standing {
+    if config::lists::<C>() {
+        Standing::from_number(ip.standing())
+    } else {
+        Standing::Unlisted
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -1,7 +1,7 @@
 //! What the benchmark measures the guard against. Never attached to anything.
 #![no_std]
 #![no_main]
-#![feature(asm_experimental_arch, core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics, stmt_expr_attributes)]
 #![expect(
     internal_features,
     reason = "the target has no other atomic operations"

@@ -12,7 +12,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use tcpguard_common::{
-    abi::{Fullness, Question4, Question6},
+    abi::Fullness,
     conn::{
         self,
         ruling::Ruling,
@@ -21,17 +21,19 @@ use tcpguard_common::{
         witness::{self, Plea},
     },
     flags::TcpFlags,
-    flow::{FlowKey4, FlowKey6, Way},
-    segment::{Addresses, Segment},
+    flow::{Ends, Way},
+    parse::{Link, Plain},
+    policy::Standing,
     table::{self, Candidates as _},
 };
 
 use crate::{
+    admission::{self, Listed},
     clock::{self, now},
     config::{self, Hooked},
     maps::FULLNESS,
     options::{self, Optioned},
-    parsed::Parsed,
+    parsed::{self, Held, Parsed, TcpView},
     table::{Sixteen, Tabled},
     witness::Witnessed,
 };
@@ -39,95 +41,108 @@ use crate::{
 /// A context whose segments the tracker can be asked about, by this hook's global functions.
 pub(crate) trait Tracked {
     /// The ruling's bits on a segment of IPv4.
-    fn rule4(&self, question: &Question4) -> u32;
+    fn rule4(&self, parsed: &Parsed) -> u32;
     /// The same of IPv6.
-    fn rule6(&self, question: &Question6) -> u32;
-    /// Whether a plain segment of IPv4 without an entry belongs to no connection for certain.
-    fn is_stray4(&self, key: &FlowKey4, way: Way, seen: &Seen) -> bool;
-    /// The same of IPv6.
-    fn is_stray6(&self, key: &FlowKey6, way: Way, seen: &Seen) -> bool;
+    fn rule6(&self, parsed: &Parsed) -> u32;
+    /// The [`Stray`] of a frame with a plain segment that has no entry, as bits, or 0.
+    fn stray(&self, raw_ip: u32) -> u64;
 }
 
 impl Tracked for XdpContext {
     #[inline(always)]
-    fn rule4(&self, question: &Question4) -> u32 {
-        ingress_flow4(self.ctx, question)
+    fn rule4(&self, parsed: &Parsed) -> u32 {
+        ingress_flow4(self.ctx, parsed)
     }
 
     #[inline(always)]
-    fn rule6(&self, question: &Question6) -> u32 {
-        ingress_flow6(self.ctx, question)
+    fn rule6(&self, parsed: &Parsed) -> u32 {
+        ingress_flow6(self.ctx, parsed)
     }
 
     #[inline(always)]
-    fn is_stray4(&self, key: &FlowKey4, way: Way, seen: &Seen) -> bool {
-        ingress_stray4(self.ctx, key, way as u32, seen) != 0
-    }
-
-    #[inline(always)]
-    fn is_stray6(&self, key: &FlowKey6, way: Way, seen: &Seen) -> bool {
-        ingress_stray6(self.ctx, key, way as u32, seen) != 0
+    fn stray(&self, raw_ip: u32) -> u64 {
+        ingress_stray(self.ctx, raw_ip)
     }
 }
 
 impl Tracked for TcContext {
     #[inline(always)]
-    fn rule4(&self, question: &Question4) -> u32 {
-        egress_flow4(question)
+    fn rule4(&self, parsed: &Parsed) -> u32 {
+        egress_flow4(parsed)
     }
 
     #[inline(always)]
-    fn rule6(&self, question: &Question6) -> u32 {
-        egress_flow6(question)
+    fn rule6(&self, parsed: &Parsed) -> u32 {
+        egress_flow6(parsed)
     }
 
     /// What this host sends is not held against it.
     #[inline(always)]
-    fn is_stray4(&self, _: &FlowKey4, _: Way, _: &Seen) -> bool {
-        false
-    }
-
-    #[inline(always)]
-    fn is_stray6(&self, _: &FlowKey6, _: Way, _: &Seen) -> bool {
-        false
+    fn stray(&self, _: u32) -> u64 {
+        0
     }
 }
 
 /// The tracker's ruling on a plain segment.
-pub(crate) enum Plain {
+pub(crate) enum Course {
     /// It is of a connection that goes on.
     Going(Ruling),
-    /// It is of none.
-    Stray(Ruling),
+    /// There is no entry.
+    Absent,
     /// Who asks has to ask again.
     Unknown,
 }
 
-/// The tracker's ruling on a segment, if that is plain.
+/// The tracker's ruling on a plain segment, if its connection plainly goes on.
 #[inline(always)]
-pub(crate) fn track_plain<C: Hooked + Tracked>(ctx: &C, segment: &Segment) -> Plain {
-    // Neither a turn in the connection's life nor SACK.
-    let turns = TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::RST);
-    if segment.flags.intersects(turns) || segment.options_len > 0 {
-        return Plain::Unknown;
+pub(crate) fn track_plain<C: Hooked, I: Ends<Key: Tabled>>(segment: &Plain<I, TcpView>) -> Course {
+    if !can_be_plain(segment) {
+        return Course::Unknown;
     }
-    let seen = Seen::new(segment, now(), config::voice::<C>());
-    let (from, to) = (segment.source_port, segment.destination_port);
-    match segment.addresses {
-        Addresses::V4 {
-            source,
-            destination,
-        } => {
-            let (key, way) = FlowKey4::new((source, from), (destination, to));
-            hit(&key, way, &seen, |key, seen| ctx.is_stray4(key, way, seen))
-        }
-        Addresses::V6 {
-            source,
-            destination,
-        } => {
-            let (key, way) = FlowKey6::new((source, from), (destination, to));
-            hit(&key, way, &seen, |key, seen| ctx.is_stray6(key, way, seen))
-        }
+    let tcp = segment.tcp;
+    let (key, way) = segment.ip.key(tcp.source_port(), tcp.destination_port());
+    let sixteen = Sixteen::of(&key);
+    let Some(place) = sixteen.find_inline() else {
+        return Course::Absent;
+    };
+    let seen = Seen::plain(tcp, segment.payload_len, now(), config::voice::<C>());
+    let ruling = sixteen.with(place, |entry| {
+        conn::track_plain(&mut entry.conn, way, &seen)
+    });
+    ruling.map_or(Course::Unknown, Course::Going)
+}
+
+/// Neither a turn in the connection's life nor SACK.
+#[inline(always)]
+fn can_be_plain<I>(segment: &Plain<I, TcpView>) -> bool {
+    let turns = TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::RST);
+    !segment.tcp.flags().intersects(turns) && !segment.has_wanted_options()
+}
+
+/// A plain segment that belongs to no connection for certain.
+#[derive(Clone, Copy)]
+pub(crate) struct Stray {
+    pub(crate) ruling: Ruling,
+    pub(crate) flags: TcpFlags,
+    pub(crate) standing: Standing,
+}
+
+impl Stray {
+    #[inline(always)]
+    fn bits(self) -> u64 {
+        u64::from(self.ruling.bits())
+            | u64::from(self.flags.bits()) << 32
+            | (self.standing as u64) << 48
+    }
+
+    /// Of such bits, or of 0.
+    #[inline(always)]
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        (bits != 0).then(|| Self {
+            ruling: Ruling::from_trusted_bits(bits as u32),
+            flags: TcpFlags::new((bits >> 32) as u16),
+            standing: Standing::from_number((bits >> 48) as u32),
+        })
     }
 }
 
@@ -135,9 +150,9 @@ pub(crate) fn track_plain<C: Hooked + Tracked>(ctx: &C, segment: &Segment) -> Pl
 #[inline(always)]
 pub(crate) fn is_open(parsed: &Parsed) -> bool {
     if parsed.version == 4 {
-        is_entry_open(&parsed.question.rest.key().0)
+        is_entry_open(&parsed.key4)
     } else {
-        is_entry_open(&parsed.question.key().0)
+        is_entry_open(&parsed.key6)
     }
 }
 
@@ -149,28 +164,6 @@ fn is_entry_open<K: Tabled>(key: &K) -> bool {
         .is_some_and(|place| sixteen.with(place, |entry| conn::is_open(&mut entry.conn, now())))
 }
 
-#[inline(always)]
-fn hit<K: Tabled>(
-    key: &K,
-    way: Way,
-    seen: &Seen,
-    is_stray: impl FnOnce(&K, &Seen) -> bool,
-) -> Plain {
-    let sixteen = Sixteen::of(key);
-    let Some(place) = sixteen.find() else {
-        // Copies: what is handed over by its address lies in memory, and not in registers.
-        let (key, seen) = (*key, *seen);
-        // With no room for an entry, that there is none proves nothing.
-        return if is_stray(&key, &seen) && sixteen.choose(seen.now).is_some() {
-            Plain::Stray(conn::refuse(&seen))
-        } else {
-            Plain::Unknown
-        };
-    };
-    let ruling = sixteen.with(place, |entry| conn::track_plain(&mut entry.conn, way, seen));
-    ruling.map_or(Plain::Unknown, Plain::Going)
-}
-
 /// Asks the tracker about a segment with legal flags.
 #[inline(always)]
 pub(crate) fn track<C: Hooked + Tracked + Optioned>(
@@ -179,99 +172,100 @@ pub(crate) fn track<C: Hooked + Tracked + Optioned>(
     voice: Voice,
 ) -> Ruling {
     options::read(ctx, parsed);
-    let seen = &mut parsed.question.rest.seen;
+    let seen = &mut parsed.seen;
     seen.now = now();
     seen.voice = voice;
     if seen.flags.contains(TcpFlags::SYN) && config::learns(seen.now) {
         seen.voice = seen.voice.learning();
     }
     let bits = if parsed.version == 4 {
-        ctx.rule4(&parsed.question.rest)
+        ctx.rule4(parsed)
     } else {
-        ctx.rule6(&parsed.question)
+        ctx.rule6(parsed)
     };
     Ruling::from_trusted_bits(bits)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn ingress_flow4(ctx: *mut xdp_md, question: *const Question4) -> u32 {
+extern "C" fn ingress_flow4(ctx: *mut xdp_md, parsed: *const Parsed) -> u32 {
     // SAFETY: the verifier lets a caller pass memory of this size or null, which is tested.
-    let Some(question) = (unsafe { question.as_ref() }) else {
+    let Some(parsed) = (unsafe { parsed.as_ref() }) else {
         return 0;
     };
-    let (key, way) = question.key();
-    arriving(ctx, &key, way, &question.seen)
+    arriving(ctx, &parsed.key4, parsed.way(), &parsed.seen)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn ingress_flow6(ctx: *mut xdp_md, question: *const Question6) -> u32 {
+extern "C" fn ingress_flow6(ctx: *mut xdp_md, parsed: *const Parsed) -> u32 {
     // SAFETY: as above.
-    let Some(question) = (unsafe { question.as_ref() }) else {
+    let Some(parsed) = (unsafe { parsed.as_ref() }) else {
         return 0;
     };
-    let (key, way) = question.key();
-    arriving(ctx, &key, way, &question.rest.seen)
+    arriving(ctx, &parsed.key6, parsed.way(), &parsed.seen)
 }
 
+/// Of a flood of segments without an entry each is surely refused: they are not to be parsed as anything, and
+/// entered, but for those that may have one. Of what [`arriving`] might find otherwise, 0.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn ingress_stray4(
-    ctx: *mut xdp_md,
-    key: *const FlowKey4,
-    way: u32,
-    seen: *const Seen,
-) -> u32 {
-    stray(ctx, key, way, seen)
+extern "C" fn ingress_stray(ctx: *mut xdp_md, raw_ip: u32) -> u64 {
+    let link = Link::from_raw_ip(raw_ip);
+    let found = parsed::plain(
+        &XdpContext::new(ctx),
+        link,
+        #[inline(always)]
+        |segment| stray(ctx, &segment),
+        #[inline(always)]
+        |segment| stray(ctx, &segment),
+    );
+    found.flatten().map_or(0, Stray::bits)
 }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn ingress_stray6(
-    ctx: *mut xdp_md,
-    key: *const FlowKey6,
-    way: u32,
-    seen: *const Seen,
-) -> u32 {
-    stray(ctx, key, way, seen)
-}
-
-/// 1 if the refusal of a segment without an entry surely stands, as [`arriving`] would find: a flood of them
-/// is not to be parsed and looked up twice. With 0 it is asked again, and made an entry if need be.
 #[inline(always)]
-fn stray<K: Witnessed>(ctx: *mut xdp_md, key: *const K, way: u32, seen: *const Seen) -> u32 {
-    // SAFETY: as above.
-    let (Some(key), Some(seen)) = (unsafe { key.as_ref() }, unsafe { seen.as_ref() }) else {
-        return 0;
-    };
-    let way = if way == 0 { Way::Up } else { Way::Down };
-    let is_refused = !is_learned(seen.now)
+fn stray<I: Ends<Key: Tabled + Witnessed + Held> + Listed>(
+    ctx: *mut xdp_md,
+    segment: &Plain<I, TcpView>,
+) -> Option<Stray> {
+    let voice = config::voice::<XdpContext>();
+    let parsed = Parsed::of::<XdpContext>()?;
+    parsed.seen = Seen::plain(segment.tcp, segment.payload_len, now(), voice);
+    let way = parsed.name(segment);
+    let (key, seen) = (I::Key::of(parsed), &parsed.seen);
+    let sixteen = Sixteen::of(key);
+    // With no room for an entry, that there is none proves nothing.
+    let is_refused = can_be_plain(segment)
+        && sixteen.find().is_none()
+        && sixteen.choose(seen.now).is_some()
+        && !is_learned(seen.now)
         && (clock::is_replayed()
             || matches!(crate::witness::ask(ctx, key, way, seen), Plea::Refuse));
-    u32::from(is_refused)
+    is_refused.then(|| Stray {
+        ruling: conn::refuse(seen),
+        flags: seen.flags,
+        standing: admission::standing::<XdpContext>(segment.ip),
+    })
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn egress_flow4(question: *const Question4) -> u32 {
+extern "C" fn egress_flow4(parsed: *const Parsed) -> u32 {
     // SAFETY: as above.
-    let Some(question) = (unsafe { question.as_ref() }) else {
+    let Some(parsed) = (unsafe { parsed.as_ref() }) else {
         return 0;
     };
-    let (key, way) = question.key();
-    leaving(&key, way, &question.seen)
+    leaving(&parsed.key4, parsed.way(), &parsed.seen)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn egress_flow6(question: *const Question6) -> u32 {
+extern "C" fn egress_flow6(parsed: *const Parsed) -> u32 {
     // SAFETY: as above.
-    let Some(question) = (unsafe { question.as_ref() }) else {
+    let Some(parsed) = (unsafe { parsed.as_ref() }) else {
         return 0;
     };
-    let (key, way) = question.key();
-    leaving(&key, way, &question.rest.seen)
+    leaving(&parsed.key6, parsed.way(), &parsed.seen)
 }
 
 /// About a segment that arrives: what is refused may be appealed against. Of a connection that goes

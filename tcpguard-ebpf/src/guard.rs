@@ -1,19 +1,25 @@
 //! What both hooks do with a frame.
 
 use tcpguard_common::{
-    conn::seen::Voice, judge::judge_flags, policy::Standing, reason::Reason, segment::Segment,
-    verdict::Verdict,
+    conn::seen::Voice,
+    flow::Ends,
+    judge::judge_flags,
+    parse::Plain,
+    policy::Standing,
+    reason::Reason,
+    verdict::{Bypass, Verdict},
 };
 
 use crate::{
-    admission::{self, Admitting},
+    admission::{self, Admitting, Listed},
     config::{self, Hooked},
     evidence::Kept,
-    flow::{self, Plain, Tracked},
+    flow::{self, Course, Stray, Tracked},
     options::Optioned,
     packet::{self, Buffer},
-    parsed::{self, Parseable, Parsed},
+    parsed::{self, Parseable, Parsed, TcpView},
     report::{self, Place},
+    table::Tabled,
     transcript::{self, Transcribe},
 };
 
@@ -64,46 +70,60 @@ impl<C: Admitting + Buffer + Hooked + Kept + Optioned + Parseable + Tracked + Tr
 #[inline(always)]
 pub(crate) fn guard<C: Guarded>(ctx: &C) -> Verdict {
     let place = Place::of(ctx);
-    let seen = match (config::tracking(), config::lists::<C>()) {
-        (true, false) => look_called::<C, false>(ctx, place),
-        (true, true) => look_called::<C, true>(ctx, place),
-        (false, false) => look::<C, false, false>(ctx, place),
-        (false, true) => 0,
+    let seen = if config::lists::<C>() {
+        look_at_listed(ctx, place)
+    } else {
+        look::<C, false>(ctx, place)
     };
     let judgement = match Judgement::from_bits(seen) {
         Some(judgement) => judgement,
-        None => look_again(ctx, place),
+        None => look_again(ctx, place, seen == ABSENT),
     };
-    transcript::write(ctx, place.link, judgement);
+    transcript::write(ctx, place, judgement);
     judgement.verdict
 }
 
-/// [`look`] by a call, so that its stack is free again for the second look: with the tracker in it,
-/// both together would be too large. Where sources are listed it is another, so that nobody else pays
-/// for asking.
+/// [`look`] by a call where sources are listed, so that nobody else pays for asking.
 #[inline(never)]
-fn look_called<C: Guarded, const LISTED: bool>(ctx: &C, place: Place) -> u64 {
-    look::<C, true, LISTED>(ctx, place)
+fn look_at_listed<C: Guarded>(ctx: &C, place: Place) -> u64 {
+    look::<C, true>(ctx, place)
 }
 
+/// What [`look`] says of a plain segment without an entry: no verdict.
+const ABSENT: u64 = 1 << 8;
+
 /// Judges and counts a plain segment that is illegal by its flags, or of a connection that is plainly
-/// going on, or plainly of none; [`Judgement::bits`], or 0 of any other frame.
+/// going on; [`Judgement::bits`], [`ABSENT`], or 0 of any other frame.
 ///
 /// Without calls, unless sources are listed: each costs about as much as the parser (9 ns, AMD EPYC
 /// with its returns guarded).
 #[inline(always)]
-fn look<C: Guarded, const TRACKING: bool, const LISTED: bool>(ctx: &C, place: Place) -> u64 {
-    let mut segment = Segment::EMPTY;
-    if !parsed::plain(ctx, place.link, &mut segment) {
-        return 0;
-    }
+fn look<C: Guarded, const LISTED: bool>(ctx: &C, place: Place) -> u64 {
+    let seen = parsed::plain(
+        ctx,
+        place.link,
+        #[inline(always)]
+        |segment| look_at::<_, _, LISTED>(ctx, place, &segment),
+        #[inline(always)]
+        |segment| look_at::<_, _, LISTED>(ctx, place, &segment),
+    );
+    seen.unwrap_or_default()
+}
+
+#[inline(always)]
+fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const LISTED: bool>(
+    ctx: &C,
+    place: Place,
+    segment: &Plain<I, TcpView>,
+) -> u64 {
     let standing = if LISTED {
-        admission::standing(&segment)
+        admission::standing::<C>(segment.ip)
     } else {
         Standing::Unlisted
     };
+    let flags = segment.tcp.flags();
     let mut judgement = Judgement {
-        verdict: judge_flags(segment.flags),
+        verdict: judge_flags(flags),
         ruling: 0,
     };
     if judgement.verdict.is_drop() {
@@ -117,38 +137,61 @@ fn look<C: Guarded, const TRACKING: bool, const LISTED: bool>(ctx: &C, place: Pl
         if !judgement.verdict.is_drop() {
             return 0;
         }
-    } else if TRACKING {
-        match flow::track_plain(ctx, &segment) {
-            Plain::Going(ruling) => judgement.ruling = ruling.bits(),
-            Plain::Stray(ruling) => {
-                judgement.ruling = ruling.bits();
-                let policy = config::policy::<C>().toward(standing);
-                judgement.verdict = policy.apply(ruling.verdict());
-            }
-            Plain::Unknown => return 0,
+    } else if config::tracking() {
+        match flow::track_plain::<C, _>(segment) {
+            Course::Going(ruling) => judgement.ruling = ruling.bits(),
+            Course::Absent => return ABSENT,
+            Course::Unknown => return 0,
         }
     }
-    let octets = packet::linear(ctx);
-    report::segment(ctx, place, judgement, segment.flags, octets);
+    report::segment(ctx, place, judgement, flags, packet::linear(ctx));
     judgement.bits()
+}
+
+/// Judges and counts a frame that may be anything; the first look knows if it is a plain segment that has
+/// no entry. By a call, because the tracker needs all of the stack that there is.
+#[inline(never)]
+fn look_again<C: Guarded>(ctx: &C, place: Place, is_absent: bool) -> Judgement {
+    if is_absent && let Some(stray) = Stray::from_bits(ctx.stray(place.raw_ip())) {
+        let policy = config::policy::<C>().toward(stray.standing);
+        let judgement = Judgement {
+            verdict: policy.apply(stray.ruling.verdict()),
+            ruling: stray.ruling.bits(),
+        };
+        report::segment(ctx, place, judgement, stray.flags, packet::linear(ctx));
+        return judgement;
+    }
+    look_at_anything(ctx, place)
 }
 
 /// Judges and counts a frame that may be anything.
 #[inline(always)]
-fn look_again<C: Guarded>(ctx: &C, place: Place) -> Judgement {
-    let mut parsed = Parsed::NOTHING;
-    let broken = parsed::whole(ctx, place.link, &mut parsed);
+fn look_at_anything<C: Guarded>(ctx: &C, place: Place) -> Judgement {
     let octets = ctx.octets();
-    if let Some(verdict) = broken {
-        let judgement = Judgement {
-            verdict: config::policy::<C>().apply(verdict),
-            ruling: 0,
-        };
-        report::frame(ctx, place, judgement, octets);
-        return judgement;
+    let Some(parsed) = Parsed::of::<C>() else {
+        // The map has an entry for each hook.
+        return frame_without_segment(ctx, place, Verdict::bypass(Bypass::Unreadable), octets);
+    };
+    if let Some(verdict) = parsed::whole(ctx, place.link, parsed) {
+        return frame_without_segment(ctx, place, verdict, octets);
     }
-    let judgement = judge(ctx, &mut parsed);
+    let judgement = judge(ctx, parsed);
     report::segment(ctx, place, judgement, parsed.flags(), octets);
+    judgement
+}
+
+#[inline(always)]
+fn frame_without_segment<C: Guarded>(
+    ctx: &C,
+    place: Place,
+    verdict: Verdict,
+    octets: u32,
+) -> Judgement {
+    let judgement = Judgement {
+        verdict: config::policy::<C>().apply(verdict),
+        ruling: 0,
+    };
+    report::frame(ctx, place, judgement, octets);
     judgement
 }
 
@@ -158,13 +201,13 @@ fn look_again<C: Guarded>(ctx: &C, place: Place) -> Judgement {
 /// translated (NAT) it leaves as a segment of another connection, whose reply arrives under that name.
 #[inline(always)]
 pub(crate) fn follow<C: Guarded>(ctx: &C) {
-    let mut parsed = Parsed::NOTHING;
     let link = Place::of(ctx).link;
-    if !config::tracking() || parsed::whole(ctx, link, &mut parsed).is_some() {
-        return;
-    }
-    if !judge_flags(parsed.flags()).is_drop() {
-        report::event::<C>(flow::track(ctx, &mut parsed, Voice::FORWARDED));
+    if config::tracking()
+        && let Some(parsed) = Parsed::of::<C>()
+        && parsed::whole(ctx, link, parsed).is_none()
+        && !judge_flags(parsed.flags()).is_drop()
+    {
+        report::event::<C>(flow::track(ctx, parsed, Voice::FORWARDED));
     }
 }
 

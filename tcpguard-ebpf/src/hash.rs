@@ -6,12 +6,13 @@ use aya_ebpf::{
 };
 use tcpguard_common::{
     conn::{Conn, time::Ticks},
-    flow::{FlowKey4, FlowKey6, Way},
-    parse::{Link, parse_plain},
-    segment::{Addresses, Segment},
+    cursor::View,
+    flow::{Ends, FlowKey4, FlowKey6, Way},
+    parse::{Link, Plain},
+    wire::tcp::{self, TcpHeader},
 };
 
-use crate::packet::{Buffer, Packet};
+use crate::{packet::Buffer, parsed};
 
 /// The benchmark sets the size.
 #[btf_map]
@@ -22,58 +23,53 @@ static HASH6: HashMap<FlowKey6, Conn, 1> = HashMap::new();
 /// Remembers what a segment says of its connection.
 #[inline(always)]
 pub(crate) fn remember(ctx: &impl Buffer) {
-    let mut segment = Segment::EMPTY;
-    let parsed = parse_plain(&mut Packet::first_buffer(ctx), Link::Ethernet, &mut segment);
-    if !parsed {
-        return;
-    }
-    let ports = (segment.source_port, segment.destination_port);
-    match segment.addresses {
-        Addresses::V4 {
-            source,
-            destination,
-        } => {
-            let (key, way) = FlowKey4::new((source, ports.0), (destination, ports.1));
-            if let Some(conn) = HASH4.get_ptr_mut(key) {
-                update(conn, way, &segment);
-            } else {
-                let _ = HASH4.insert(key, created(way, &segment), u64::from(BPF_ANY));
-            }
-        }
-        Addresses::V6 {
-            source,
-            destination,
-        } => {
-            let (key, way) = FlowKey6::new((source, ports.0), (destination, ports.1));
-            if let Some(conn) = HASH6.get_ptr_mut(key) {
-                update(conn, way, &segment);
-            } else {
-                let _ = HASH6.insert(key, created(way, &segment), u64::from(BPF_ANY));
-            }
-        }
+    parsed::plain(
+        ctx,
+        Link::Ethernet,
+        #[inline(always)]
+        |segment| note(&HASH4, segment),
+        #[inline(always)]
+        |segment| note(&HASH6, segment),
+    );
+}
+
+#[inline(always)]
+fn note<I: Ends<Key: Copy>, V: View<{ tcp::HEADER_LEN }>, const M: usize>(
+    map: &HashMap<I::Key, Conn, M>,
+    segment: Plain<I, V>,
+) {
+    let Plain {
+        ip,
+        tcp,
+        payload_len,
+    } = segment;
+    let (key, way) = ip.key(tcp.source_port(), tcp.destination_port());
+    if let Some(conn) = map.get_ptr_mut(key) {
+        // SAFETY: an element that was just found, and there is one run at a time.
+        update(unsafe { &mut *conn }, way, tcp, payload_len);
+    } else {
+        let mut conn = Conn::SILENT;
+        conn.created = now();
+        update(&mut conn, way, tcp, payload_len);
+        let _ = map.insert(key, conn, u64::from(BPF_ANY));
     }
 }
 
 #[inline(always)]
-fn update(conn: *mut Conn, way: Way, segment: &Segment) {
-    // SAFETY: an element that was just found, and there is one run at a time.
-    let conn = unsafe { &mut *conn };
+fn update<V: View<{ tcp::HEADER_LEN }>>(
+    conn: &mut Conn,
+    way: Way,
+    tcp: TcpHeader<V>,
+    payload_len: u32,
+) {
     let [up, down] = &mut conn.halves;
     let half = match way {
         Way::Up => up,
         Way::Down => down,
     };
-    half.end = segment.seq.plus(segment.payload_len);
-    half.ack = segment.ack;
+    half.end = tcp.seq().plus(payload_len);
+    half.ack = tcp.ack();
     half.seen = now();
-}
-
-#[inline(always)]
-fn created(way: Way, segment: &Segment) -> Conn {
-    let mut conn = Conn::SILENT;
-    conn.created = now();
-    update(&raw mut conn, way, segment);
-    conn
 }
 
 #[inline(always)]

@@ -45,13 +45,14 @@ fn source(slot: usize, parsed: &Parsed) -> u64 {
     let seed = config::seed();
     let ports = [slot as u16, 0];
     if parsed.version == 4 {
+        let [source, _] = parsed.ends4();
         let key = FlowKey4 {
-            addresses: [parsed.question.rest.source & config::source_mask4(), 0],
+            addresses: [source & config::source_mask4(), 0],
             ports,
         };
         return key.hash(&seed);
     }
-    let [[first, second, ..], _] = parsed.question.addresses();
+    let [[first, second, ..], _] = parsed.ends6();
     let [mask, next_mask] = config::source_mask6();
     let key = FlowKey6 {
         addresses: [[first & mask, second & next_mask, 0, 0], [0; 4]],

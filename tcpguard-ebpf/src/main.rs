@@ -4,7 +4,7 @@
 //! counts, and says pass or drop.
 #![no_std]
 #![no_main]
-#![feature(asm_experimental_arch, core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics, stmt_expr_attributes)]
 #![expect(
     internal_features,
     reason = "the target has no other atomic operations"

@@ -15,6 +15,8 @@ use tcpguard_common::{
     table::Set,
 };
 
+use crate::parsed::Parsed;
+
 /// `BPF_F_MMAPABLE`: user space reads a table without a system call.
 const MMAPABLE: usize = 1 << 10;
 
@@ -23,6 +25,11 @@ const MMAPABLE: usize = 1 << 10;
 /// the first one.
 #[btf_map]
 pub(crate) static COUNTERS: PerCpuArray<Counters, HOOKS> = PerCpuArray::new();
+
+/// The segment that is looked at for the second time, by hook, each CPU its own: no hook is interrupted by
+/// itself. Read by nobody else.
+#[btf_map]
+pub(crate) static PARSED: PerCpuArray<Parsed, HOOKS> = PerCpuArray::new();
 
 /// The last judgement, only while a replay asks for it. One entry.
 #[btf_map]

@@ -58,7 +58,7 @@ pub(crate) fn read(ctx: &impl Optioned, parsed: &mut Parsed) {
     if len == 0 {
         return;
     }
-    let seen = &mut parsed.question.rest.seen;
+    let seen = &mut parsed.seen;
     if seen.flags.contains(TcpFlags::SYN) {
         seen.scale = ctx.window_scale(at, len) as u8;
     } else {

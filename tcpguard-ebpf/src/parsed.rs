@@ -13,26 +13,44 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use tcpguard_common::{
-    abi::{Question4, Question6},
     conn::{
         seen::{Seen, Voice},
         time::Ticks,
     },
     flags::TcpFlags,
-    parse::{Link, parse, parse_plain},
+    flow::{Ends, FlowKey4, FlowKey6, Way},
+    parse::{self, Link, Plain},
     policy::Standing,
     segment::{Addresses, Segment},
     verdict::Verdict,
+    wire::{
+        ethernet,
+        ipv4::{self, Ipv4Header},
+        ipv6::{self, Ipv6Header},
+        tcp,
+    },
 };
 
-use crate::packet::{Buffer, Packet, opaque};
+use crate::{
+    config::Hooked,
+    maps::PARSED,
+    packet::{Buffer, Packet, PacketView, opaque},
+};
 
-/// A segment without an enum, whose variants leave memory unset that the verifier wants set: as the
-/// question to the tracker, of which the moment and the options are missing.
+/// A segment that may be any, as the tracker is asked about it. Not on the stack, which the tracker needs, but
+/// in a map: each hook has one on each CPU, where it is not interrupted by itself.
+///
+/// Without an enum, whose variants leave memory unset that the verifier wants set.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Parsed {
-    pub(crate) question: Question6,
+    /// The connection, if the version is 4.
+    pub(crate) key4: FlowKey4,
+    /// The same if it is 6.
+    pub(crate) key6: FlowKey6,
+    /// Which way it goes there, a [`Way`].
+    way: u32,
+    pub(crate) seen: Seen,
     /// 4, 6, or 0 if there is no segment.
     pub(crate) version: u16,
     /// Where the options that the tracker reads begin in the frame, in octets.
@@ -44,58 +62,85 @@ pub(crate) struct Parsed {
 }
 
 impl Parsed {
-    /// Nothing read.
-    pub(crate) const NOTHING: Self = Self {
-        question: Question6 {
-            prefixes: [[0; 3]; 2],
-            rest: Question4 {
-                source: 0,
-                destination: 0,
-                source_port: 0,
-                destination_port: 0,
-                seen: Seen::NOTHING,
-            },
-        },
-        version: 0,
-        options_at: 0,
-        options_len: 0,
-        standing: 0,
-    };
+    /// The memory of a hook.
+    #[inline(always)]
+    pub(crate) fn of<C: Hooked>() -> Option<&'static mut Self> {
+        let parsed = PARSED.get_ptr_mut(C::HOOK as u32)?;
+        // SAFETY: the value is this CPU's own and lives as long as the program; as with the counters.
+        Some(unsafe { &mut *parsed })
+    }
 
     #[inline(always)]
     fn set(&mut self, segment: &Segment) {
-        let rest = &mut self.question.rest;
-        rest.source_port = segment.source_port;
-        rest.destination_port = segment.destination_port;
-        rest.seen = Seen::new(segment, Ticks(0), Voice::FOREIGN);
-        self.options_at = segment.options_at;
-        self.options_len = u16::from(segment.options_len);
-        match segment.addresses {
+        let (from, to) = (segment.source_port, segment.destination_port);
+        let way = match segment.addresses {
             Addresses::V4 {
                 source,
                 destination,
             } => {
                 self.version = 4;
-                rest.source = source;
-                rest.destination = destination;
+                let (key, way) = FlowKey4::new((source, from), (destination, to));
+                self.key4 = key;
+                way
             }
             Addresses::V6 {
                 source,
                 destination,
             } => {
                 self.version = 6;
-                rest.source = source[3];
-                rest.destination = destination[3];
-                self.question.prefixes =
-                    [source, destination].map(|address| [address[0], address[1], address[2]]);
+                let (key, way) = FlowKey6::new((source, from), (destination, to));
+                self.key6 = key;
+                way
             }
-        }
+        };
+        self.way = way as u32;
+        self.seen = Seen::new(segment, Ticks(0), Voice::FOREIGN);
+        self.options_at = segment.options_at;
+        self.options_len = u16::from(segment.options_len);
+        self.standing = Standing::Unlisted as u16;
+    }
+
+    /// Writes down which connection a plain segment is of, and returns which way it goes.
+    #[inline(always)]
+    pub(crate) fn name<I: Ends<Key: Held>>(&mut self, segment: &Plain<I, TcpView>) -> Way {
+        let tcp = segment.tcp;
+        let (key, way) = segment.ip.key(tcp.source_port(), tcp.destination_port());
+        *I::Key::of_mut(self) = key;
+        way
+    }
+
+    /// Which way the segment goes.
+    #[inline(always)]
+    pub(crate) fn way(&self) -> Way {
+        Way::from_number(self.way)
+    }
+
+    /// The addresses of IPv4, source first.
+    #[inline(always)]
+    pub(crate) fn ends4(&self) -> [u32; 2] {
+        self.way().order(self.key4.addresses)
+    }
+
+    /// The addresses of IPv6, source first.
+    #[inline(always)]
+    pub(crate) fn ends6(&self) -> [[u32; 4]; 2] {
+        self.way().order(self.key6.addresses)
+    }
+
+    /// The ports, that of the source first.
+    #[inline(always)]
+    pub(crate) fn ports(&self) -> [u16; 2] {
+        self.way().order(if self.version == 4 {
+            self.key4.ports
+        } else {
+            self.key6.ports
+        })
     }
 
     /// The flags of the segment.
     #[inline(always)]
     pub(crate) fn flags(&self) -> TcpFlags {
-        self.question.rest.seen.flags
+        self.seen.flags
     }
 
     /// What is said of the source.
@@ -104,18 +149,11 @@ impl Parsed {
         Standing::from_number(self.standing.into())
     }
 
-    /// The segment but for its addresses and options.
+    /// The segment but for its ends and options.
     #[inline(always)]
     pub(crate) fn segment(&self) -> Segment {
-        let Question4 {
-            source_port,
-            destination_port,
-            seen,
-            ..
-        } = self.question.rest;
+        let seen = &self.seen;
         Segment {
-            source_port,
-            destination_port,
             seq: seen.seq,
             ack: seen.ack,
             window: seen.window,
@@ -123,6 +161,38 @@ impl Parsed {
             payload_len: seen.payload_len,
             ..Segment::EMPTY
         }
+    }
+}
+
+/// A key that there is memory for.
+pub(crate) trait Held {
+    /// Where it is.
+    fn of(parsed: &Parsed) -> &Self;
+    /// The same, to be written.
+    fn of_mut(parsed: &mut Parsed) -> &mut Self;
+}
+
+impl Held for FlowKey4 {
+    #[inline(always)]
+    fn of(parsed: &Parsed) -> &Self {
+        &parsed.key4
+    }
+
+    #[inline(always)]
+    fn of_mut(parsed: &mut Parsed) -> &mut Self {
+        &mut parsed.key4
+    }
+}
+
+impl Held for FlowKey6 {
+    #[inline(always)]
+    fn of(parsed: &Parsed) -> &Self {
+        &parsed.key6
+    }
+
+    #[inline(always)]
+    fn of_mut(parsed: &mut Parsed) -> &mut Self {
+        &mut parsed.key6
     }
 }
 
@@ -146,12 +216,26 @@ impl Parseable for TcContext {
     }
 }
 
-/// Whether a frame is a plain segment in one buffer, and which. All that it is not leaves by one exit,
-/// and no helper call takes registers away: this is the path of nearly every segment.
+/// What is to be done with a plain segment in one buffer, by its version; `None` if the frame is no such. All
+/// that it is not leaves by one exit, and no helper call takes registers away: this is the path of nearly every
+/// segment.
 #[inline(always)]
-pub(crate) fn plain(ctx: &impl Buffer, link: Link, segment: &mut Segment) -> bool {
-    parse_plain(&mut Packet::first_buffer(ctx), link, segment)
+pub(crate) fn plain<R>(
+    ctx: &impl Buffer,
+    link: Link,
+    of_ipv4: impl FnOnce(Plain<Ipv4Header<PacketView<{ ipv4::HEADER_LEN }>>, TcpView>) -> R,
+    of_ipv6: impl FnOnce(Plain<Ipv6Header<PacketView<{ ipv6::HEADER_LEN }>>, TcpView>) -> R,
+) -> Option<R> {
+    let mut cursor = Packet::first_buffer(ctx);
+    match parse::ether_type(&mut cursor, link).ok()? {
+        ethernet::IPV4 => parse::plain4(&mut cursor).map(of_ipv4),
+        ethernet::IPV6 => parse::plain6(&mut cursor).map(of_ipv6),
+        _ => None,
+    }
 }
+
+/// A TCP header in a packet.
+pub(crate) type TcpView = PacketView<{ tcp::HEADER_LEN }>;
 
 /// The segment of a frame that may be anything, or the verdict on one without a segment.
 #[inline(always)]
@@ -179,13 +263,10 @@ fn parse_frame(ctx: &impl Buffer, raw_ip: u32, parsed: *mut Parsed) -> u32 {
     let Some(parsed) = (unsafe { parsed.as_mut() }) else {
         return 0;
     };
-    let link = if raw_ip == 0 {
-        Link::Ethernet
-    } else {
-        Link::RawIp
-    };
+    parsed.version = 0;
+    let link = Link::from_raw_ip(raw_ip);
     let mut segment = Segment::EMPTY;
-    match parse(&mut Packet::whole(ctx), link, &mut segment) {
+    match parse::parse(&mut Packet::whole(ctx), link, &mut segment) {
         Ok(()) => {
             parsed.set(&segment);
             0

@@ -32,6 +32,13 @@ impl Place {
             link,
         }
     }
+
+    /// Whether its frames begin with the IP header, as functions take it that the verifier checks by
+    /// themselves.
+    #[inline(always)]
+    pub(crate) fn raw_ip(self) -> u32 {
+        u32::from(self.link == Link::RawIp)
+    }
 }
 
 /// Counts a segment in a frame of `octets` octets, and keeps the frame if it is wanted as evidence.

@@ -73,8 +73,11 @@ pub(crate) trait Tabled: Key {
     /// A set of the table.
     fn set(index: u32) -> Option<NonNull<Set<Self>>>;
 
-    /// [`table::choose`] of two sets by a function that the verifier checks by itself: it looks at
-    /// sixteen entries, and would be checked anew for each way there. A slot plus one, or 0.
+    /// [`Sixteen::find_inline`] by a function that the verifier checks by itself: its ways are many, and each
+    /// would be one for all that follows. A [`Slot`]'s number plus one, or 0.
+    fn find(&self) -> u32;
+
+    /// [`table::choose`] of two sets, likewise.
     fn choose(sets: [u32; 2], now: Ticks) -> u32;
 }
 
@@ -87,6 +90,11 @@ impl Tabled for FlowKey4 {
     #[inline(always)]
     fn set(index: u32) -> Option<NonNull<Set<Self>>> {
         FLOWS4.get_ptr_mut(index).and_then(NonNull::new)
+    }
+
+    #[inline(always)]
+    fn find(&self) -> u32 {
+        find_slot4(self)
     }
 
     #[inline(always)]
@@ -107,9 +115,41 @@ impl Tabled for FlowKey6 {
     }
 
     #[inline(always)]
+    fn find(&self) -> u32 {
+        find_slot6(self)
+    }
+
+    #[inline(always)]
     fn choose([first, second]: [u32; 2], now: Ticks) -> u32 {
         choose_slot6(first, second, now.0)
     }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn find_slot4(key: *const FlowKey4) -> u32 {
+    find(key)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn find_slot6(key: *const FlowKey6) -> u32 {
+    find(key)
+}
+
+#[inline(always)]
+fn find<K: Tabled>(key: *const K) -> u32 {
+    // SAFETY: the verifier lets a caller pass memory of this size or null, which is tested.
+    let Some(key) = (unsafe { key.as_ref() }) else {
+        return 0;
+    };
+    number(Sixteen::of(key).find_inline().map(|place| place.slot))
+}
+
+/// Of a slot plus one, or 0.
+#[inline(always)]
+fn number(slot: Option<Slot>) -> u32 {
+    slot.map_or(0, |slot| 1 + (slot.set() * table::WAYS + slot.way()) as u32)
 }
 
 #[unsafe(no_mangle)]
@@ -129,8 +169,7 @@ fn choose<K: Tabled>(first: u32, second: u32, now: u32) -> u32 {
     let (Some(first), Some(second)) = (K::set(first), K::set(second)) else {
         return 0;
     };
-    let slot = table::choose([Shared(first), Shared(second)], Ticks(now));
-    slot.map_or(0, |slot| 1 + (slot.set() * table::WAYS + slot.way()) as u32)
+    number(table::choose([Shared(first), Shared(second)], Ticks(now)))
 }
 
 impl<'a, K: Tabled> Sixteen<'a, K> {
@@ -139,6 +178,27 @@ impl<'a, K: Tabled> Sixteen<'a, K> {
     pub(crate) fn of(key: &'a K) -> Self {
         let location = key.location();
         Self { location, key }
+    }
+
+    /// The slot that holds its entry, without a call.
+    #[inline(always)]
+    pub(crate) fn find_inline(&self) -> Option<Place<K>> {
+        let [first, second] = self.location.sets;
+        let first = Shared(K::set(first)?);
+        match self.find_in(0, first) {
+            None if table::may_overflow(first) => self.find_in(1, Shared(K::set(second)?)),
+            found => found,
+        }
+    }
+
+    /// Of the number of a slot plus one.
+    #[inline(always)]
+    fn place(&self, number: u32) -> Option<Place<K>> {
+        let number = number.checked_sub(1)? as usize;
+        let slot = Slot::new(number / table::WAYS, number);
+        let [first, second] = self.location.sets;
+        let shared = Shared(K::set(if slot.set() == 0 { first } else { second })?);
+        Some(Place { shared, slot })
     }
 
     #[inline(always)]
@@ -213,21 +273,12 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
 
     #[inline(always)]
     fn find(&self) -> Option<Place<K>> {
-        let [first, second] = self.location.sets;
-        let first = Shared(K::set(first)?);
-        match self.find_in(0, first) {
-            None if table::may_overflow(first) => self.find_in(1, Shared(K::set(second)?)),
-            found => found,
-        }
+        self.place(self.key.find())
     }
 
     #[inline(always)]
     fn choose(&self, now: Ticks) -> Option<Place<K>> {
-        let number = K::choose(self.location.sets, now).checked_sub(1)? as usize;
-        let slot = Slot::new(number / table::WAYS, number);
-        let [first, second] = self.location.sets;
-        let shared = Shared(K::set(if slot.set() == 0 { first } else { second })?);
-        Some(Place { shared, slot })
+        self.place(K::choose(self.location.sets, now))
     }
 
     #[inline(always)]

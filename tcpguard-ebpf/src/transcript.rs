@@ -19,10 +19,11 @@ use tcpguard_common::{
 };
 
 use crate::{
-    config,
+    config::{self, Hooked},
     guard::Judgement,
     maps::ADJUDICATION,
     parsed::{self, Parseable, Parsed},
+    report::Place,
 };
 
 /// A context whose judgements can be written down, by this hook's global function.
@@ -47,10 +48,10 @@ impl Transcribe for TcContext {
 
 /// Writes a judgement down if the loader asked for that.
 #[inline(always)]
-pub(crate) fn write(ctx: &impl Transcribe, link: Link, judgement: Judgement) {
+pub(crate) fn write(ctx: &impl Transcribe, place: Place, judgement: Judgement) {
     if config::transcript() != Transcript::Off as u32 {
         ctx.transcribe(
-            u32::from(link == Link::RawIp),
+            place.raw_ip(),
             judgement.verdict.cell() as u32,
             judgement.ruling,
         );
@@ -88,23 +89,18 @@ pub(crate) struct Record {
 /// Reads the frame once more and writes down what was decided about it. Always 0: the verifier wants
 /// a global function to return a number.
 #[inline(always)]
-fn transcribe(ctx: &impl Parseable, raw_ip: u32, cell: u32, ruling: u32) -> u32 {
+fn transcribe<C: Hooked + Parseable>(ctx: &C, raw_ip: u32, cell: u32, ruling: u32) -> u32 {
     const ADJUDICATE: u32 = Transcript::Adjudicate as u32;
     const LOG: u32 = Transcript::Log as u32;
-    let Some(verdict) = Verdict::from_cell(cell as usize) else {
+    let (Some(verdict), Some(parsed)) = (Verdict::from_cell(cell as usize), Parsed::of::<C>())
+    else {
         return 0;
     };
-    let link = if raw_ip == 0 {
-        Link::Ethernet
-    } else {
-        Link::RawIp
-    };
-    let mut parsed = Parsed::NOTHING;
-    let _ = parsed::whole(ctx, link, &mut parsed);
+    let _ = parsed::whole(ctx, Link::from_raw_ip(raw_ip), parsed);
     match config::transcript() {
-        ADJUDICATE => adjudicate(verdict, &parsed, ruling),
+        ADJUDICATE => adjudicate(verdict, parsed, ruling),
         LOG if verdict.reason().is_some() => {
-            log_record(&record(cell, &parsed));
+            log_record(&record(cell, parsed));
         }
         _ => {}
     }
@@ -130,21 +126,17 @@ fn adjudicate(verdict: Verdict, parsed: &Parsed, ruling: u32) {
 
 #[inline(always)]
 fn record(cell: u32, parsed: &Parsed) -> Record {
-    let rest = parsed.question.rest;
     let [source, destination] = if parsed.version == 4 {
-        [rest.source, rest.destination].map(|address| [address, 0, 0, 0])
+        parsed.ends4().map(|address| [address, 0, 0, 0])
     } else {
-        parsed.question.addresses()
+        parsed.ends6()
     };
     Record {
         cell,
         version: u32::from(parsed.version),
         source,
         destination,
-        ports: [
-            u32::from(rest.source_port),
-            u32::from(rest.destination_port),
-        ],
+        ports: parsed.ports().map(u32::from),
     }
 }
 

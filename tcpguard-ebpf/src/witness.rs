@@ -40,13 +40,13 @@ impl Witnessed for FlowKey4 {
 
     #[inline(always)]
     fn tuple(&self, way: Way) -> Self::Tuple {
-        let addresses = ordered(self.addresses, way).map(u32::to_be);
+        let addresses = way.order(self.addresses).map(u32::to_be);
         (addresses, self.ports(way))
     }
 
     #[inline(always)]
     fn header(&self, way: Way) -> Self::Header {
-        let [source, destination] = ordered(self.addresses, way).map(u32::to_be);
+        let [source, destination] = way.order(self.addresses).map(u32::to_be);
         [
             u32::from_ne_bytes([0x45, 0, 0, 0]),
             0,
@@ -58,7 +58,7 @@ impl Witnessed for FlowKey4 {
 
     #[inline(always)]
     fn ports(&self, way: Way) -> [u16; 2] {
-        ordered(self.ports, way).map(u16::to_be)
+        way.order(self.ports).map(u16::to_be)
     }
 }
 
@@ -68,34 +68,25 @@ impl Witnessed for FlowKey6 {
 
     #[inline(always)]
     fn tuple(&self, way: Way) -> Self::Tuple {
-        (ordered(self.addresses, way), self.ports(way))
+        (way.order(self.addresses), self.ports(way))
     }
 
     #[inline(always)]
     fn header(&self, way: Way) -> Self::Header {
         (
             [u32::from_ne_bytes([0x60, 0, 0, 0]), 0],
-            ordered(self.addresses, way),
+            way.order(self.addresses),
         )
     }
 
     #[inline(always)]
     fn ports(&self, way: Way) -> [u16; 2] {
-        ordered(self.ports, way).map(u16::to_be)
+        way.order(self.ports).map(u16::to_be)
     }
 }
 
-/// Source before destination.
-#[inline(always)]
-fn ordered<T: Copy>([low, high]: [T; 2], way: Way) -> [T; 2] {
-    match way {
-        Way::Up => [low, high],
-        Way::Down => [high, low],
-    }
-}
-
-/// What the kernel knows of a segment that was refused.
-#[inline(always)]
+/// What the kernel knows of a segment that was refused. By a call, so that its memory is free again.
+#[inline(never)]
 pub(crate) fn ask<K: Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &Seen) -> Plea {
     let socket = look_up(ctx, key, way);
     if socket.is_null() {

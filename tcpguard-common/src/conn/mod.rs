@@ -46,14 +46,11 @@ use crate::{flags::TcpFlags, flow::Way, verdict::Verdict};
 /// A segment that is dropped or ignored changes nothing.
 #[inline(always)]
 pub fn track(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
-    match track_plain(conn, way, seen) {
-        Some(ruling) => ruling,
-        None => verified::track_rare(conn, way, seen),
-    }
+    verified::track(conn, way, seen)
 }
 
-/// The same if it is a segment as nearly all are: of a connection that is established, and within its
-/// windows without a doubt. `None` says nothing about any other, and changes nothing.
+/// The same in a shorter way, if it is a segment as nearly all are: of a connection that is established, and
+/// within its windows without a doubt. `None` says nothing about any other, and changes nothing.
 #[inline(always)]
 pub fn track_plain(conn: &mut Conn, way: Way, seen: &Seen) -> Option<Ruling> {
     let pair = Pair::of(conn, way);
@@ -127,9 +124,9 @@ fn is_plain(pair: &Pair<'_>, seen: &Seen) -> bool {
         && seen.now.since(pair.me.seen) <= time::lifetime(State::Established)
 }
 
-/// As [`track`], whatever the state.
+/// As [`track`], of one kind of segment.
 #[inline(always)]
-fn judge_rare(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
+fn judge_class(pair: &mut Pair<'_>, seen: &Seen, class: Class) -> Ruling {
     let before = pair.state();
     if !verified::is_live(pair, before, seen.now) {
         return opening::begin(pair, seen, class);
@@ -189,4 +186,72 @@ fn is_appealable(before: State, verdict: Verdict, class: Class) -> bool {
     verdict.is_drop()
         && matches!(before, State::SynSent | State::Closed)
         && matches!(class, Class::Ack)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{half::Half, seen::Voice, *};
+    use crate::seq::SeqNum;
+
+    /// Numbers of both halves, bits of their windows and scales, and marks.
+    type Halves = [([u32; 3], [u8; 2], u16); 2];
+    /// Numbers of a segment, its length and window, flags and voice, and how much later it is.
+    type Said = ([u32; 3], u16, u8, u8);
+
+    /// Numbers near each other, or anywhere.
+    fn near(numbers: [u32; 3], shift: u8) -> [u32; 3] {
+        numbers.map(|number| {
+            number
+                .cast_signed()
+                .wrapping_shr(shift.into())
+                .cast_unsigned()
+        })
+    }
+
+    #[test]
+    fn the_shorter_way_leads_to_the_same() {
+        type Input = (u8, Halves, Said);
+        bolero::check!()
+            .with_type()
+            .for_each(|(shift, halves, said): &Input| {
+                let half = |(numbers, [bits, scale], marks): &([u32; 3], [u8; 2], u16)| {
+                    let [isn, end, ack] = near(*numbers, *shift).map(SeqNum);
+                    Half {
+                        isn,
+                        end,
+                        ack,
+                        window: 1 << (bits % 31),
+                        seen: Ticks(1000),
+                        marks: Marks::from_bits(u32::from(*marks))
+                            .with(Marks::HEARD)
+                            .with(Marks::ACKED_SYN),
+                        scale: scale % 15,
+                        wraps: 0,
+                    }
+                };
+                let before = Conn {
+                    created: Ticks(1000),
+                    halves: halves.each_ref().map(half),
+                };
+                let (numbers, window, bits, later) = *said;
+                let [seq, ack, sacked] = near(numbers, *shift);
+                let seen = Seen {
+                    seq: SeqNum(seq),
+                    ack: SeqNum(ack),
+                    // Never before what is acknowledged otherwise.
+                    sacked: SeqNum(ack).plus(u32::from(bits & 1) * (sacked & 0xffff)),
+                    payload_len: window.into(),
+                    now: Ticks(1000 + u32::from(later)),
+                    window,
+                    flags: TcpFlags::ACK,
+                    voice: Voice::from_number(bits >> 1 & 3),
+                    ..Seen::NOTHING
+                };
+                let (mut short, mut long) = (before, before);
+                if let Some(ruling) = track_plain(&mut short, Way::Up, &seen) {
+                    assert_eq!(ruling, track(&mut long, Way::Up, &seen));
+                    assert_eq!(short, long);
+                }
+            });
+    }
 }

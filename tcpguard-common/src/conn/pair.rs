@@ -94,7 +94,7 @@ impl<'a> Pair<'a> {
     /// How the segment lies to the windows.
     #[inline(always)]
     pub(super) fn fit(&self, seen: &Seen) -> Fit {
-        window::fit(self.me, self.other, seen)
+        window::fit_verified(self.me, self.other, seen)
     }
 
     /// Makes the entry one of a connection that this SYN opens.

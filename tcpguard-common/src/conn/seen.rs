@@ -2,11 +2,15 @@
 
 use super::{half::Marks, time::Ticks};
 use crate::{
+    cursor::View,
     flags::TcpFlags,
     segment::Segment,
     seq::SeqNum,
     verdict::Verdict,
-    wire::options::{self, Octets},
+    wire::{
+        options::{self, Octets},
+        tcp::{self, TcpHeader},
+    },
 };
 
 /// What one segment says, when, and on whose word.
@@ -125,6 +129,29 @@ impl Seen {
             now,
             window: segment.window,
             flags: segment.flags,
+            scale: Self::NO_SCALE,
+            voice,
+            opening: 0,
+        }
+    }
+
+    /// A segment without SYN and without options that are wanted, at a moment.
+    #[inline(always)]
+    #[must_use]
+    pub fn plain<V: View<{ tcp::HEADER_LEN }>>(
+        tcp: TcpHeader<V>,
+        payload_len: u32,
+        now: Ticks,
+        voice: Voice,
+    ) -> Self {
+        Self {
+            seq: tcp.seq(),
+            ack: tcp.ack(),
+            payload_len,
+            sacked: tcp.ack(),
+            now,
+            window: tcp.window(),
+            flags: tcp.flags(),
             scale: Self::NO_SCALE,
             voice,
             opening: 0,

@@ -13,13 +13,13 @@
 
 use super::{
     Conn, Pair,
-    half::Marks,
+    half::{Half, Marks},
     opening,
     ruling::Ruling,
     seen::{Class, Seen},
     state::State,
     time::Ticks,
-    window::{self, Bounds},
+    window,
 };
 use crate::flow::Way;
 
@@ -44,25 +44,19 @@ extern "C" fn conn_readiness(one: u32, two: u32, idle: u32) -> u32 {
     super::pair::readiness(Marks::from_bits(one), Marks::from_bits(two), idle)
 }
 
-/// [`Bounds::fit`] as a number.
+/// [`window::fit`] as a number.
 #[cfg_attr(target_arch = "bpf", unsafe(no_mangle))]
 #[inline(never)]
-pub(super) extern "C" fn conn_fit(
-    ahead: i64,
-    behind: i64,
-    unsent: i64,
-    room: u32,
-    own_room: u32,
-) -> u32 {
-    Bounds {
-        ahead,
-        behind,
-        unsent,
-        room,
-        own_room,
-    }
-    .fit()
-    .number()
+pub(super) extern "C" fn conn_fit(me: *const Half, other: *const Half, seen: *const Seen) -> u32 {
+    // SAFETY: null, or memory of an entry; as below.
+    let (Some(me), Some(other)) = (unsafe { me.as_ref() }, unsafe { other.as_ref() }) else {
+        return 0;
+    };
+    // SAFETY: null, or memory of the caller's.
+    let Some(seen) = (unsafe { seen.as_ref() }) else {
+        return 0;
+    };
+    window::fit(me, other, seen).number()
 }
 
 /// [`window::is_possible`] as 0 or 1.
@@ -72,9 +66,9 @@ pub(super) extern "C" fn conn_is_possible(in_flight: i64, window: u32) -> u32 {
     u32::from(window::is_possible(in_flight, window))
 }
 
-/// [`super::judge_rare`] on shared memory, by a function for each kind of segment.
+/// [`super::judge_class`] on shared memory, by a function for each kind of segment.
 #[inline(always)]
-pub(super) fn track_rare(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
+pub(super) fn track(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
     let way = way as u32;
     ruling(match seen.class() {
         Class::Syn => conn_syn(conn, way, seen),
@@ -100,7 +94,7 @@ pub(super) fn adopt(conn: &mut Conn, way: Way, seen: &Seen) -> Ruling {
 #[inline(never)]
 extern "C" fn conn_syn(conn: *mut Conn, way: u32, seen: *const Seen) -> u32 {
     with(conn, way, seen, |pair, seen| {
-        super::judge_rare(pair, seen, Class::Syn)
+        super::judge_class(pair, seen, Class::Syn)
     })
 }
 
@@ -108,7 +102,7 @@ extern "C" fn conn_syn(conn: *mut Conn, way: u32, seen: *const Seen) -> u32 {
 #[inline(never)]
 extern "C" fn conn_syn_ack(conn: *mut Conn, way: u32, seen: *const Seen) -> u32 {
     with(conn, way, seen, |pair, seen| {
-        super::judge_rare(pair, seen, Class::SynAck)
+        super::judge_class(pair, seen, Class::SynAck)
     })
 }
 
@@ -116,7 +110,7 @@ extern "C" fn conn_syn_ack(conn: *mut Conn, way: u32, seen: *const Seen) -> u32 
 #[inline(never)]
 extern "C" fn conn_rst(conn: *mut Conn, way: u32, seen: *const Seen) -> u32 {
     with(conn, way, seen, |pair, seen| {
-        super::judge_rare(pair, seen, Class::Rst)
+        super::judge_class(pair, seen, Class::Rst)
     })
 }
 
@@ -124,7 +118,7 @@ extern "C" fn conn_rst(conn: *mut Conn, way: u32, seen: *const Seen) -> u32 {
 #[inline(never)]
 extern "C" fn conn_ack(conn: *mut Conn, way: u32, seen: *const Seen) -> u32 {
     with(conn, way, seen, |pair, seen| {
-        super::judge_rare(pair, seen, Class::Ack)
+        super::judge_class(pair, seen, Class::Ack)
     })
 }
 
@@ -161,8 +155,7 @@ fn with(
     let Some(seen) = (unsafe { seen.as_ref() }) else {
         return 0;
     };
-    let way = if way == 0 { Way::Up } else { Way::Down };
-    work(&mut Pair::of(conn, way), seen).bits()
+    work(&mut Pair::of(conn, Way::from_number(way)), seen).bits()
 }
 
 /// The ruling of bits that came back from one of the functions above.

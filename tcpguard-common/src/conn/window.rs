@@ -61,6 +61,8 @@ pub(super) struct Bounds {
     pub(super) behind: i64,
     /// From R.end to a, or to the highest octet that is selectively acknowledged.
     pub(super) unsent: i64,
+    /// From there back to R.end.
+    pub(super) lag: i64,
     /// R.window
     pub(super) room: u32,
     /// S.window
@@ -75,10 +77,12 @@ impl Bounds {
         let ahead = seen.seq.offset_from(next);
         // From `next` rather than by a second difference of sequence numbers, which could wrap.
         let in_flight = me.end.offset_from(next);
+        let unsent = seen.sacked.offset_from(other.end);
         Self {
             ahead,
             behind: in_flight - ahead - i64::from(seen.end().since(seen.seq)),
-            unsent: seen.sacked.offset_from(other.end),
+            unsent,
+            lag: -unsent,
             room: other.window,
             own_room: me.window,
         }
@@ -98,27 +102,10 @@ impl Bounds {
             return late(self.behind, latest, Reason::SeqBelowWindow);
         }
         let latest = i64::from(self.own_room.max(LATEST));
-        if -self.unsent > latest {
-            return late(-self.unsent, latest, Reason::AckTooOld);
+        if self.lag > latest {
+            return late(self.lag, latest, Reason::AckTooOld);
         }
         Fit::Inside
-    }
-
-    /// The same, by a call.
-    #[inline(always)]
-    fn fit_verified(&self) -> Fit {
-        let number = verified::conn_fit(
-            self.ahead,
-            self.behind,
-            self.unsent,
-            self.room,
-            self.own_room,
-        );
-        match number {
-            0 => Fit::Inside,
-            Fit::LATE => Fit::Late,
-            _ => Fit::Outside(outside(number - Fit::OUTSIDE)),
-        }
     }
 }
 
@@ -155,7 +142,17 @@ pub(super) fn fit(me: &Half, other: &Half, seen: &Seen) -> Fit {
         let room = i64::from(me.window).min(MOST);
         bounds.unsent = unsent.min(seen.ack.offset_from(me.ack) - room);
     }
-    bounds.fit_verified()
+    bounds.fit()
+}
+
+/// [`fit`], by a call.
+#[inline(always)]
+pub(super) fn fit_verified(me: &Half, other: &Half, seen: &Seen) -> Fit {
+    match verified::conn_fit(me, other, seen) {
+        0 => Fit::Inside,
+        Fit::LATE => Fit::Late,
+        number => Fit::Outside(outside(number - Fit::OUTSIDE)),
+    }
 }
 
 /// The bound of a number that [`Fit::number`] made.

@@ -11,7 +11,7 @@ use super::{
     may_overflow, readiness, sets_for,
 };
 use crate::{
-    conn::{Conn, entry::Entry, ruling::Ruling, seen::Seen, time::Ticks, witness::Plea},
+    conn::{self, Conn, entry::Entry, ruling::Ruling, seen::Seen, time::Ticks, witness::Plea},
     flow::Way,
 };
 
@@ -49,10 +49,13 @@ impl<K: Key + Default> Table<K> {
 
     /// Decides about a segment of the connection `key`, as the kernel programs do.
     pub fn decide(&self, key: &K, way: Way, seen: &Seen, plead: impl FnOnce() -> Plea) -> Ruling {
-        match self.sixteen(key) {
-            Some(sixteen) => decide(&sixteen, key, way, seen, plead),
-            None => Ruling::table_full(),
-        }
+        let Some(sixteen) = self.sixteen(key) else {
+            return Ruling::table_full();
+        };
+        let plain = sixteen.find().and_then(|slot| {
+            sixteen.with(slot, |entry| conn::track_plain(&mut entry.conn, way, seen))
+        });
+        plain.unwrap_or_else(|| decide(&sixteen, key, way, seen, plead))
     }
 
     /// The entry of a connection, live or not.
