@@ -95,7 +95,8 @@ impl FlowKey4 {
     #[inline(always)]
     #[must_use]
     pub fn new(source: (u32, u16), destination: (u32, u16)) -> (Self, Way) {
-        let (low, high, way) = if source <= destination {
+        let number = |(address, port): (u32, u16)| u64::from(address) << 16 | u64::from(port);
+        let (low, high, way) = if number(source) <= number(destination) {
             (source, destination, Way::Up)
         } else {
             (destination, source, Way::Down)

@@ -190,9 +190,19 @@ pub(crate) fn sets6() -> u32 {
     constant!(sets[1])
 }
 
+/// Of the tables' hash, as far as it is used for IPv4.
+#[inline(always)]
+pub(crate) fn seed4() -> Seed {
+    let word = |at: usize| constant!(seed.addresses[0][at]);
+    Seed {
+        addresses: [[word(0), word(1), 0, 0], [0; 4]],
+        ports: constant!(seed.ports),
+    }
+}
+
 /// Of the tables' hash.
 #[inline(always)]
-pub(crate) fn seed() -> Seed {
+pub(crate) fn seed6() -> Seed {
     let address = |at: usize| core::array::from_fn(|word| constant!(seed.addresses[at][word]));
     Seed {
         addresses: [address(0), address(1)],

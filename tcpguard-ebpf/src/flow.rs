@@ -22,7 +22,7 @@ use tcpguard_common::{
     },
     flags::TcpFlags,
     flow::{Ends, Way},
-    parse::{Link, Plain},
+    parse::{self, Link, Plain},
     policy::Standing,
     table::{self, Candidates as _},
 };
@@ -216,11 +216,11 @@ extern "C" fn ingress_stray(ctx: *mut xdp_md, raw_ip: u32) -> u64 {
         &XdpContext::new(ctx),
         link,
         #[inline(always)]
-        |segment| stray(ctx, &segment),
+        |cursor| stray(ctx, &parse::plain4(cursor)?),
         #[inline(always)]
-        |segment| stray(ctx, &segment),
+        |cursor| stray(ctx, &parse::plain6(cursor)?),
     );
-    found.flatten().map_or(0, Stray::bits)
+    found.map_or(0, Stray::bits)
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@ use tcpguard_common::{
     conn::seen::Voice,
     flow::Ends,
     judge::judge_flags,
-    parse::Plain,
+    parse::{self, Plain},
     policy::Standing,
     reason::Reason,
     verdict::{Bypass, Verdict},
@@ -103,9 +103,29 @@ fn look<C: Guarded, const LISTED: bool>(ctx: &C, place: Place) -> u64 {
         ctx,
         place.link,
         #[inline(always)]
-        |segment| look_at::<_, _, LISTED>(ctx, place, &segment),
+        |cursor| {
+            let segment = parse::plain4(cursor)?;
+            Some(look_at::<_, _, LISTED>(ctx, place, &segment))
+        },
         #[inline(always)]
-        |segment| look_at::<_, _, LISTED>(ctx, place, &segment),
+        |_| Some(look6::<C, LISTED>(ctx, place)),
+    );
+    seen.unwrap_or_default()
+}
+
+/// [`look`] at a segment of IPv6. By a call: its addresses take twice the stack that the whole hook may have.
+#[inline(never)]
+fn look6<C: Guarded, const LISTED: bool>(ctx: &C, place: Place) -> u64 {
+    let seen = parsed::plain(
+        ctx,
+        place.link,
+        #[inline(always)]
+        |_| None,
+        #[inline(always)]
+        |cursor| {
+            let segment = parse::plain6(cursor)?;
+            Some(look_at::<_, _, LISTED>(ctx, place, &segment))
+        },
     );
     seen.unwrap_or_default()
 }
@@ -122,30 +142,44 @@ fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const LISTED: bool>(
         Standing::Unlisted
     };
     let flags = segment.tcp.flags();
-    let mut judgement = Judgement {
-        verdict: judge_flags(flags),
+    let illegal = judge_flags(flags);
+    let objection = if illegal.is_drop() {
+        illegal
+    } else if matches!(standing, Standing::Denied) {
+        DENIED
+    } else {
+        return accept::<C, _>(ctx, place, segment);
+    };
+    let judgement = Judgement {
+        verdict: config::policy::<C>().toward(standing).apply(objection),
         ruling: 0,
     };
-    if judgement.verdict.is_drop() {
-        let policy = config::policy::<C>().toward(standing);
-        judgement.verdict = policy.apply(judgement.verdict);
-        if LISTED && !judgement.verdict.is_drop() {
-            return 0;
-        }
-    } else if matches!(standing, Standing::Denied) {
-        judgement.verdict = config::policy::<C>().apply(DENIED);
-        if !judgement.verdict.is_drop() {
-            return 0;
-        }
-    } else if config::tracking() {
+    if LISTED && !judgement.verdict.is_drop() {
+        return 0;
+    }
+    report::segment(ctx, place, judgement, flags, packet::linear(ctx));
+    judgement.bits()
+}
+
+/// [`look_at`] a segment with legal flags.
+#[inline(always)]
+fn accept<C: Guarded, I: Ends<Key: Tabled>>(
+    ctx: &C,
+    place: Place,
+    segment: &Plain<I, TcpView>,
+) -> u64 {
+    let mut ruling = 0;
+    if config::tracking() {
         match flow::track_plain::<C, _>(segment) {
-            Course::Going(ruling) => judgement.ruling = ruling.bits(),
+            Course::Going(going) if transcript::is_wanted() => ruling = going.bits(),
+            Course::Going(_) => {}
             Course::Absent => return ABSENT,
             Course::Unknown => return 0,
         }
     }
-    report::segment(ctx, place, judgement, flags, packet::linear(ctx));
-    judgement.bits()
+    report::accepted(place, segment.tcp.flags(), packet::linear(ctx));
+    let verdict = Verdict::ACCEPT;
+    Judgement { verdict, ruling }.bits()
 }
 
 /// Judges and counts a frame that may be anything; the first look knows if it is a plain segment that has

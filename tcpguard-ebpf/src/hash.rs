@@ -8,7 +8,7 @@ use tcpguard_common::{
     conn::{Conn, time::Ticks},
     cursor::View,
     flow::{Ends, FlowKey4, FlowKey6, Way},
-    parse::{Link, Plain},
+    parse::{self, Link, Plain},
     wire::tcp::{self, TcpHeader},
 };
 
@@ -27,9 +27,9 @@ pub(crate) fn remember(ctx: &impl Buffer) {
         ctx,
         Link::Ethernet,
         #[inline(always)]
-        |segment| note(&HASH4, segment),
+        |cursor| Some(note(&HASH4, parse::plain4(cursor)?)),
         #[inline(always)]
-        |segment| note(&HASH6, segment),
+        |cursor| Some(note(&HASH6, parse::plain6(cursor)?)),
     );
 }
 

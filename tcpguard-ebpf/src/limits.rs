@@ -42,7 +42,6 @@ fn source_has_one(slot: usize, parsed: &Parsed, rate: u32, now: Ticks) -> bool {
 /// bucket of another.
 #[inline(always)]
 fn source(slot: usize, parsed: &Parsed) -> u64 {
-    let seed = config::seed();
     let ports = [slot as u16, 0];
     if parsed.version == 4 {
         let [source, _] = parsed.ends4();
@@ -50,7 +49,7 @@ fn source(slot: usize, parsed: &Parsed) -> u64 {
             addresses: [source & config::source_mask4(), 0],
             ports,
         };
-        return key.hash(&seed);
+        return key.hash(&config::seed4());
     }
     let [[first, second, ..], _] = parsed.ends6();
     let [mask, next_mask] = config::source_mask6();
@@ -58,7 +57,7 @@ fn source(slot: usize, parsed: &Parsed) -> u64 {
         addresses: [[first & mask, second & next_mask, 0, 0], [0; 4]],
         ports,
     };
-    key.hash(&seed)
+    key.hash(&config::seed6())
 }
 
 #[inline(always)]

@@ -23,12 +23,7 @@ use tcpguard_common::{
     policy::Standing,
     segment::{Addresses, Segment},
     verdict::Verdict,
-    wire::{
-        ethernet,
-        ipv4::{self, Ipv4Header},
-        ipv6::{self, Ipv6Header},
-        tcp,
-    },
+    wire::{ethernet, tcp},
 };
 
 use crate::{
@@ -216,20 +211,20 @@ impl Parseable for TcContext {
     }
 }
 
-/// What is to be done with a plain segment in one buffer, by its version; `None` if the frame is no such. All
-/// that it is not leaves by one exit, and no helper call takes registers away: this is the path of nearly every
-/// segment.
+/// What is found in a frame in one buffer by what is to be done behind the link layer with a packet of either
+/// version. All that is no plain segment leaves by one exit, and no helper call takes registers away: this is
+/// the path of nearly every segment.
 #[inline(always)]
-pub(crate) fn plain<R>(
-    ctx: &impl Buffer,
+pub(crate) fn plain<'a, B: Buffer, R>(
+    ctx: &'a B,
     link: Link,
-    of_ipv4: impl FnOnce(Plain<Ipv4Header<PacketView<{ ipv4::HEADER_LEN }>>, TcpView>) -> R,
-    of_ipv6: impl FnOnce(Plain<Ipv6Header<PacketView<{ ipv6::HEADER_LEN }>>, TcpView>) -> R,
+    of_ipv4: impl FnOnce(&mut Packet<'a, B>) -> Option<R>,
+    of_ipv6: impl FnOnce(&mut Packet<'a, B>) -> Option<R>,
 ) -> Option<R> {
     let mut cursor = Packet::first_buffer(ctx);
     match parse::ether_type(&mut cursor, link).ok()? {
-        ethernet::IPV4 => parse::plain4(&mut cursor).map(of_ipv4),
-        ethernet::IPV6 => parse::plain6(&mut cursor).map(of_ipv6),
+        ethernet::IPV4 => of_ipv4(&mut cursor),
+        ethernet::IPV6 => of_ipv6(&mut cursor),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use tcpguard_common::{
     abi::counter_index, conn::ruling::Ruling, counters::Counters, flags::TcpFlags, parse::Link,
+    verdict::Verdict,
 };
 
 use crate::{
@@ -38,6 +39,15 @@ impl Place {
     #[inline(always)]
     pub(crate) fn raw_ip(self) -> u32 {
         u32::from(self.link == Link::RawIp)
+    }
+}
+
+/// Counts a segment to which nobody objects, in a frame of `octets` octets: as [`segment`], in fewer steps.
+#[inline(always)]
+pub(crate) fn accepted(place: Place, flags: TcpFlags, octets: u32) {
+    if let Some(counters) = counters(place.index) {
+        counters.count_flags(flags);
+        counters.count_frame(Verdict::ACCEPT.cell(), octets);
     }
 }
 

@@ -84,7 +84,7 @@ pub(crate) trait Tabled: Key {
 impl Tabled for FlowKey4 {
     #[inline(always)]
     fn location(&self) -> Location {
-        Location::new(self.hash(&config::seed()), config::sets4())
+        Location::new(self.hash(&config::seed4()), config::sets4())
     }
 
     #[inline(always)]
@@ -106,7 +106,7 @@ impl Tabled for FlowKey4 {
 impl Tabled for FlowKey6 {
     #[inline(always)]
     fn location(&self) -> Location {
-        Location::new(self.hash(&config::seed()), config::sets6())
+        Location::new(self.hash(&config::seed6()), config::sets6())
     }
 
     #[inline(always)]
@@ -258,7 +258,7 @@ impl<K: Key> View<K> for Shared<K> {
     fn holds(self, way: usize, key: &K) -> bool {
         // SAFETY: within the set. A key that is being written compares unequal or, at worst, to a
         // connection that is being replaced: one segment is then held against the wrong entry.
-        unsafe { (*self.entry_at(way)).key == *key }
+        unsafe { (*self.entry_at(way)).key.is(key) }
     }
 
     #[inline(always)]

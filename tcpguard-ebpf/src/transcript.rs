@@ -46,10 +46,16 @@ impl Transcribe for TcContext {
     }
 }
 
+/// Whether judgements are written down.
+#[inline(always)]
+pub(crate) fn is_wanted() -> bool {
+    config::transcript() != Transcript::Off as u32
+}
+
 /// Writes a judgement down if the loader asked for that.
 #[inline(always)]
 pub(crate) fn write(ctx: &impl Transcribe, place: Place, judgement: Judgement) {
-    if config::transcript() != Transcript::Off as u32 {
+    if is_wanted() {
         ctx.transcribe(
             place.raw_ip(),
             judgement.verdict.cell() as u32,

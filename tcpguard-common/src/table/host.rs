@@ -166,7 +166,7 @@ impl<K: Key> View<K> for &Cells<K> {
     fn holds(self, way: usize, key: &K) -> bool {
         self.entries
             .get(way)
-            .is_some_and(|entry| entry.get().key == *key)
+            .is_some_and(|entry| entry.get().key.is(key))
     }
 
     fn readiness(self, way: usize, now: Ticks) -> u32 {

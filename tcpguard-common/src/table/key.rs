@@ -60,6 +60,10 @@ const fn word(number: u64, nth: u64) -> u64 {
 pub trait Key: Copy + Eq {
     /// A hash that nobody can aim at without the seed.
     fn hash(&self, seed: &Seed) -> u64;
+
+    /// Whether it is the same one. Word by word: of `==` LLVM makes a comparison of memory, and of that for BPF
+    /// one of single octets (LLVM 22).
+    fn is(&self, other: &Self) -> bool;
 }
 
 impl Key for FlowKey4 {
@@ -67,6 +71,11 @@ impl Key for FlowKey4 {
     fn hash(&self, seed: &Seed) -> u64 {
         let [[one, two, ..], _] = seed.addresses;
         product(self.addresses, [one, two]).wrapping_add(ports(self.ports, seed.ports))
+    }
+
+    #[inline(always)]
+    fn is(&self, other: &Self) -> bool {
+        differences(self.addresses, other.addresses) | differences(self.ports, other.ports) == 0
     }
 }
 
@@ -79,6 +88,23 @@ impl Key for FlowKey6 {
             .wrapping_add(address(high, seed_of_high))
             .wrapping_add(ports(self.ports, seed.ports))
     }
+
+    #[inline(always)]
+    fn is(&self, other: &Self) -> bool {
+        let [low, high] = self.addresses;
+        let [other_low, other_high] = other.addresses;
+        differences(low, other_low)
+            | differences(high, other_high)
+            | differences(self.ports, other.ports)
+            == 0
+    }
+}
+
+/// The bits in which the words differ somewhere.
+#[inline(always)]
+fn differences<const N: usize, T: Copy + Into<u32>>(words: [T; N], others: [T; N]) -> u32 {
+    let pairs = words.into_iter().zip(others);
+    pairs.fold(0, |bits, (word, other)| bits | (word.into() ^ other.into()))
 }
 
 /// Where a connection's entry may be: in one of two sets, under a tag.
