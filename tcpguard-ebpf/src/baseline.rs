@@ -63,6 +63,13 @@ fn flooding(ctx: XdpContext) -> u32 {
     xdp_action::XDP_TX
 }
 
+/// Sends the frame as one of the next connection.
+#[xdp]
+fn talking(ctx: XdpContext) -> u32 {
+    flood::speak(&ctx);
+    xdp_action::XDP_TX
+}
+
 /// Parses and drops: no flag check, no counter.
 #[xdp(frags)]
 fn parse_drop(ctx: XdpContext) -> u32 {

@@ -1,15 +1,16 @@
-//! A frame that goes out as if somebody else had sent it each time: the benchmark's flood.
+//! A frame that goes out as if somebody else had sent it each time: the benchmark's flood, and its
+//! connections.
 #![expect(unsafe_code, reason = "packet memory is reached through raw pointers")]
 
 use aya_ebpf::helpers::generated::bpf_get_prandom_u32;
 
-use crate::packet::Buffer;
+use crate::{packet::Buffer, shuffle};
 
 /// What is changed in a frame of IPv4 without options reaches up to here.
 const REACH: usize = 14 + 20 + 20;
 const IP_CHECKSUM: usize = 14 + 10;
-/// The lower half of the source address.
-const SOURCE: usize = 14 + 14;
+/// Both halves of the source address.
+const SOURCE: [usize; 2] = [14 + 12, 14 + 14];
 const SOURCE_PORT: usize = 14 + 20;
 /// Both halves of the sequence number.
 const SEQUENCE: [usize; 2] = [14 + 20 + 4, 14 + 20 + 6];
@@ -29,12 +30,30 @@ pub(crate) fn vary(ctx: &impl Buffer) {
     // SAFETY: returns a number.
     let [one, two] = [(); 2].map(|()| unsafe { bpf_get_prandom_u32() });
     let at = |offset: usize| (start + offset) as *mut u16;
-    let source = replace(at(SOURCE), one as u16);
+    let source = replace(at(SOURCE[1]), one as u16);
     let mut segment = source + replace(at(SOURCE_PORT), (one >> 16) as u16 | UNPRIVILEGED);
     segment += replace(at(SEQUENCE[0]), two as u16);
     segment += replace(at(SEQUENCE[1]), (two >> 16) as u16);
     adjust(at(IP_CHECKSUM), source);
     adjust(at(TCP_CHECKSUM), segment);
+}
+
+/// Gives a frame of IPv4 the source address of the next connection, and right checksums.
+#[inline(always)]
+pub(crate) fn speak(ctx: &impl Buffer) {
+    let (start, end) = (ctx.start(), ctx.end());
+    if start + REACH > end {
+        return;
+    }
+    let Some((address, _)) = shuffle::next() else {
+        return;
+    };
+    let at = |offset: usize| (start + offset) as *mut u16;
+    // As it lies in memory, the first half of the address is the lower one of the number.
+    let mut source = replace(at(SOURCE[0]), address as u16);
+    source += replace(at(SOURCE[1]), (address >> 16) as u16);
+    adjust(at(IP_CHECKSUM), source);
+    adjust(at(TCP_CHECKSUM), source);
 }
 
 /// Writes a word, and returns what its sum grows by (RFC 1624).

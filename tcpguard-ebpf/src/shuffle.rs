@@ -40,9 +40,27 @@ const VERSION_4: u8 = 0x45;
 /// Gives the far end of a frame the address of the next connection.
 #[inline(always)]
 pub(crate) fn shuffle(ctx: &impl Buffer) {
-    let Some(shuffle) = SHUFFLE.get_ptr_mut(0) else {
+    let Some((address, is_reply)) = next() else {
         return;
     };
+    let (start, end) = (ctx.start(), ctx.end());
+    if start + REACH > end {
+        return;
+    }
+    // SAFETY: within `REACH`, which was tested above; the verifier proves it again.
+    let version = unsafe { *((start + 14) as *const u8) };
+    let [source, destination] = if version == VERSION_4 { IPV4 } else { IPV6 };
+    let at = if is_reply { destination } else { source };
+    // SAFETY: as above.
+    unsafe {
+        *((start + at) as *mut u32) = address;
+    }
+}
+
+/// The address of the next connection's far end, as it lies in memory, and whether the frame goes there.
+#[inline(always)]
+pub(crate) fn next() -> Option<(u32, bool)> {
+    let shuffle = SHUFFLE.get_ptr_mut(0)?;
     // SAFETY: the pointer is valid for the run of the program, and there is one run at a time.
     let shuffle = unsafe { &mut *shuffle };
     shuffle.state = shuffle
@@ -51,21 +69,5 @@ pub(crate) fn shuffle(ctx: &impl Buffer) {
         .wrapping_add(shuffle.step);
     let number = (((shuffle.state >> 32) & shuffle.mask) + shuffle.first) as u32;
     // 10.0.0.0/8
-    let address = (0x0a00_0000 | number).to_be();
-    let (start, end) = (ctx.start(), ctx.end());
-    if start + REACH > end {
-        return;
-    }
-    // SAFETY: within `REACH`, which was tested above; the verifier proves it again.
-    let version = unsafe { *((start + 14) as *const u8) };
-    let [source, destination] = if version == VERSION_4 { IPV4 } else { IPV6 };
-    let at = if shuffle.reply == 0 {
-        source
-    } else {
-        destination
-    };
-    // SAFETY: as above.
-    unsafe {
-        *((start + at) as *mut u32) = address;
-    }
+    Some(((0x0a00_0000 | number).to_be(), shuffle.reply != 0))
 }

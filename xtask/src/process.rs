@@ -6,11 +6,16 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Arc, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    flag,
+};
 
 /// Folders of administrators' tools, which Debian leaves out of a user's PATH.
 const SYSTEM_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -21,6 +26,15 @@ pub fn step(purpose: &str, command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| cannot_start(command))?;
     ensure!(status.success(), "{purpose} failed ({status})");
     Ok(())
+}
+
+/// From now on Ctrl-C and the like only raise a flag, so that everything is taken away in order.
+pub fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        flag::register(signal, Arc::clone(&stop)).context("failed to listen for signals")?;
+    }
+    Ok(stop)
 }
 
 /// What the command prints; its own complaints go into the error.

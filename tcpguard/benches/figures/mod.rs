@@ -14,6 +14,11 @@ pub(crate) fn ratio(values: &[f64], to: &[f64]) -> f64 {
     median(values.iter().zip(to).map(|(own, other)| own / other))
 }
 
+/// By how much more, of each round.
+pub(crate) fn less(values: &[f64], of_each: &[f64]) -> Vec<f64> {
+    values.iter().zip(of_each).map(|(a, b)| a - b).collect()
+}
+
 /// With three decimals.
 pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0

@@ -1,11 +1,7 @@
 //! The programs that are measured, loaded.
 
 use anyhow::{Context as _, Result};
-use aya::{
-    Ebpf, EbpfLoader,
-    maps::{Array, PerCpuArray},
-    programs::Xdp,
-};
+use aya::{Ebpf, EbpfLoader, maps::PerCpuArray, programs::Xdp};
 use tcpguard::{
     clock,
     object::{self, Log},
@@ -16,8 +12,6 @@ use tcpguard_common::{
     counters::Events,
     table,
 };
-
-use crate::shuffle::Shuffle;
 
 static BASELINE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/baseline.bpf.o"));
 
@@ -69,16 +63,6 @@ fn load(object: &mut Ebpf) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Tells the shuffling programs which connections come next.
-pub(crate) fn set_shuffle(object: &mut Ebpf, shuffle: Shuffle) -> Result<()> {
-    let map = object
-        .map_mut("SHUFFLE")
-        .context("the baseline shuffles no more")?;
-    let mut map: Array<_, [u64; 6]> = map.try_into()?;
-    map.set(0, shuffle.words(), 0)
-        .context("failed to set what comes next")
 }
 
 /// How often a connection was established, by the guard in this object.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     Args,
     cost::Cost,
-    figures::{machine, median, ratio, rounded},
+    figures::{less, machine, median, ratio, rounded},
     path::Path,
 };
 
@@ -43,10 +43,6 @@ impl<'a> Row<'a> {
             net: net.map(median),
         }
     }
-}
-
-fn less(values: &[f64], of_each: &[f64]) -> Vec<f64> {
-    values.iter().zip(of_each).map(|(a, b)| a - b).collect()
 }
 
 /// Handshakes that one CPU follows in a second, by family.

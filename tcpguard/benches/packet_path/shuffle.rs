@@ -1,5 +1,8 @@
 //! Which connections the frames of a run belong to.
 
+use anyhow::{Context as _, Result};
+use aya::{Ebpf, maps::Array};
+
 /// As `shuffle.rs` of the kernel crate reads it.
 #[derive(Clone, Copy)]
 pub(crate) struct Shuffle {
@@ -12,15 +15,15 @@ pub(crate) struct Shuffle {
 }
 
 impl Shuffle {
-    /// One of `flows` connections by chance, `flows` a power of two: a linear congruential generator
-    /// (Knuth's MMIX), of which the upper bits are used.
-    pub(crate) fn among(flows: u32) -> Self {
+    /// One of `flows` connections by chance, from number `first` on, `flows` a power of two: a linear
+    /// congruential generator (Knuth's MMIX), of which the upper bits are used.
+    pub(crate) fn among(first: u32, flows: u32) -> Self {
         Self {
             state: 1,
             factor: 6_364_136_223_846_793_005,
             step: 1_442_695_040_888_963_407,
             mask: u64::from(flows) - 1,
-            first: 0,
+            first: first.into(),
             reply: 0,
         }
     }
@@ -54,8 +57,18 @@ impl Shuffle {
         Self { reply: 1, ..self }
     }
 
+    /// Tells the programs of this object which connections come next.
+    pub(crate) fn set(self, object: &mut Ebpf) -> Result<()> {
+        let map = object
+            .map_mut("SHUFFLE")
+            .context("the baseline shuffles no more")?;
+        let mut map: Array<_, [u64; 6]> = map.try_into()?;
+        map.set(0, self.words(), 0)
+            .context("failed to set what comes next")
+    }
+
     /// As they lie in the map.
-    pub(crate) fn words(self) -> [u64; 6] {
+    fn words(self) -> [u64; 6] {
         let Self {
             state,
             factor,

@@ -11,8 +11,7 @@ use tcpguard_common::{
 };
 
 use crate::{
-    Args,
-    objects::{self, set_shuffle},
+    Args, objects,
     path::{DROP, PASS, Path, Rivals},
     shuffle::Shuffle,
 };
@@ -216,7 +215,7 @@ fn many_flows(args: &Args) -> Result<Vec<Path>> {
             let mut paths = contest(&format!("{name}, {family}"), &frames[2], all.len());
             for round in 0..=args.rounds {
                 for path in &mut paths {
-                    set_shuffle(&mut object, Shuffle::among(flows))?;
+                    Shuffle::among(0, flows).set(&mut object)?;
                     measure(path, &object, args.packets, round)?;
                 }
             }
@@ -248,7 +247,7 @@ fn establish(object: &mut Ebpf, frames: &[TcpFrame; 3], from: u32, to: u32) -> R
     let there = Shuffle::from(from);
     for (frame, shuffle) in frames.iter().zip([there, there.back(), there]) {
         for program in ["shuffled_guard", "shuffled_hash"] {
-            set_shuffle(object, shuffle)?;
+            shuffle.set(object)?;
             Path::new("handshake", program, frame.build(), PASS).run(object, to - from)?;
         }
     }
@@ -275,7 +274,7 @@ fn turns(args: &Args) -> Result<Vec<Path>> {
                     Turn::Answer => Shuffle::each(first, NEW_FLOWS).back(),
                     Turn::Later => Shuffle::each(first, NEW_FLOWS),
                 };
-                set_shuffle(&mut object, shuffle)?;
+                shuffle.set(&mut object)?;
                 measure(path, &object, NEW_FLOWS, round)?;
             }
         }

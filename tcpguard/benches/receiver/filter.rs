@@ -116,7 +116,7 @@ impl Filter {
         let mut object = None;
         match self.kind {
             Kind::Nothing => {}
-            Kind::Program(name) => object = Some(attach(receiver, name)?),
+            Kind::Program(name) => object = Some(attach(receiver, name, 1)?),
             Kind::Tcpguard => {
                 tcpguard(
                     receiver,
@@ -135,7 +135,7 @@ impl Filter {
         drop(on);
         match self.kind {
             Kind::Nothing | Kind::Program(_) => Ok(()),
-            Kind::Tcpguard => tcpguard(receiver, &["detach"]),
+            Kind::Tcpguard => tcpguard(receiver, &["detach"]).map(drop),
             Kind::Nft(_) => nft(receiver, "flush ruleset"),
             Kind::Iptables(rule) => {
                 call(receiver, &[&["iptables", "-D"], rule].concat())?;
@@ -146,8 +146,9 @@ impl Filter {
     }
 }
 
-fn attach(receiver: &Namespace, name: &str) -> Result<Ebpf> {
-    let mut object = flood::load(name)?;
+/// A program of the baseline in front of the receiver's stack, with room for so many connections.
+pub(crate) fn attach(receiver: &Namespace, name: &str, connections: u32) -> Result<Ebpf> {
+    let mut object = flood::load(name, connections)?;
     let program: &mut Xdp = object.program_mut(name).context("it is gone")?.try_into()?;
     receiver
         .within(|| program.attach(RECEIVING, XdpMode::Driver))?
@@ -155,11 +156,11 @@ fn attach(receiver: &Namespace, name: &str) -> Result<Ebpf> {
     Ok(object)
 }
 
-fn tcpguard(receiver: &Namespace, words: &[&str]) -> Result<()> {
-    output(receiver.command(TCPGUARD).args(words)).map(drop)
+pub(crate) fn tcpguard(receiver: &Namespace, words: &[&str]) -> Result<String> {
+    output(receiver.command(TCPGUARD).args(words))
 }
 
-fn nft(receiver: &Namespace, rules: &str) -> Result<()> {
+pub(crate) fn nft(receiver: &Namespace, rules: &str) -> Result<()> {
     let mut nft = receiver.command("nft");
     let mut nft = nft.args(["-f", "-"]).stdin(Stdio::piped()).spawn()?;
     let mut stdin = nft.stdin.take().context("nft has no stdin")?;

@@ -28,6 +28,15 @@ impl Flood {
         }
     }
 
+    /// What its frames are made of.
+    pub(crate) fn frame(self) -> TcpFrame {
+        let frame = TcpFrame::between([10, 9, 7, 7].into(), [10, 9, 0, 2].into());
+        TcpFrame {
+            ports: (40_000, 80),
+            ..frame.with_flags(self.flags())
+        }
+    }
+
     const fn flags(self) -> TcpFlags {
         match self {
             Self::Null => TcpFlags::NULL,
@@ -39,40 +48,44 @@ impl Flood {
 /// As many as NAPI takes in a turn.
 const BATCH: u32 = 64;
 
-/// Sends them: the kernel runs a program that makes a frame of the last one, and puts it on the wire
+/// Sends frames: the kernel runs a program that makes a frame of the last one, and puts it on the wire
 /// (`BPF_F_TEST_XDP_LIVE_FRAMES`).
 pub(crate) struct Generator {
-    object: Ebpf,
+    pub(crate) object: Ebpf,
+    program: &'static str,
     /// `struct xdp_md`: by which interface the frames go.
     interface: u32,
     macs: ([u8; 6], [u8; 6]),
 }
 
 impl Generator {
-    pub(crate) fn new(place: &Place) -> Result<Self> {
+    /// One whose frames are made by a program of the baseline.
+    pub(crate) fn new(place: &Place, program: &'static str) -> Result<Self> {
         Ok(Self {
-            object: load("flooding")?,
+            object: load(program, 1)?,
+            program,
             interface: place.sending()?,
             macs: place.macs()?,
         })
     }
 
-    /// Sends so many frames without a pause. What the receiver is too slow for is lost on the way.
-    pub(crate) fn send(&self, place: &Place, flood: Flood, frames: u32) -> Result<()> {
-        let frame = self.frame(flood);
+    /// Sends so many frames, made of this one, without a pause. What the receiver is too slow for is lost on
+    /// the way.
+    pub(crate) fn send(&self, place: &Place, frame: &TcpFrame, frames: u32) -> Result<()> {
+        let macs = self.macs;
+        let frame = TcpFrame {
+            macs,
+            ..frame.clone()
+        }
+        .build();
         place.sender.within(|| self.run(&frame, frames))?
     }
 
-    fn frame(&self, flood: Flood) -> Vec<u8> {
-        let mut frame = TcpFrame::between([10, 9, 7, 7].into(), [10, 9, 0, 2].into());
-        frame = frame.with_flags(flood.flags());
-        frame.macs = self.macs;
-        frame.ports = (40_000, 80);
-        frame.build()
-    }
-
     fn run(&self, frame: &[u8], frames: u32) -> Result<()> {
-        let program = program(&self.object, "flooding")?;
+        let program = self.object.program(self.program);
+        let program: &Xdp = program
+            .with_context(|| format!("no program {}", self.program))?
+            .try_into()?;
         let octets = u32::try_from(frame.len())?;
         let context = [0, octets, 0, self.interface, 0, 0].map(u32::to_ne_bytes);
         program.test_run(TestRunOptions {
@@ -88,10 +101,11 @@ impl Generator {
 
 static BASELINE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/baseline.bpf.o"));
 
-/// The object with one of its programs loaded.
-pub(crate) fn load(name: &str) -> Result<Ebpf> {
+/// The object with one of its programs loaded, and with room for so many connections in its hash map.
+pub(crate) fn load(name: &str, connections: u32) -> Result<Ebpf> {
     let mut object = EbpfLoader::new()
         .btf(None)
+        .map_max_entries("HASH4", connections)
         .load(BASELINE)
         .context("failed to open the baseline")?;
     let program = object.program_mut(name);
@@ -102,10 +116,4 @@ pub(crate) fn load(name: &str) -> Result<Ebpf> {
         .load()
         .with_context(|| format!("failed to load {name}"))?;
     Ok(object)
-}
-
-fn program<'a>(object: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
-    let program = object.program(name);
-    let program = program.with_context(|| format!("no program {name}"))?;
-    Ok(program.try_into()?)
 }

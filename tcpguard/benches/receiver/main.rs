@@ -1,20 +1,28 @@
-//! What a frame costs the host that receives it, driver included: nanoseconds of its CPU under floods, with
-//! nothing in front of the stack, with a bare XDP program, with tcpguard, and with what else there is.
+//! What a frame costs the host that receives it, driver included: nanoseconds of its CPU, with nothing in
+//! front of the stack, with a bare XDP program, with tcpguard, and with what else there is. First under
+//! floods, then among established connections.
 //!
 //! One thread of the kernel takes all frames off the receiver's interface (threaded NAPI), and its time is
 //! what is measured; who sends has another CPU, if there are two. In every round each filter has its turn,
 //! and is compared with the others of its own round, so that the drift of a shared machine cancels out.
-//! `cargo xtask bench receiver [--rounds N] [--json]`.
+//! `cargo xtask bench receiver [--rounds N] [--json] [--only PART]`.
 
+mod connections;
 #[path = "../figures/mod.rs"]
 mod figures;
 mod filter;
 mod flood;
 mod place;
 mod report;
+#[path = "../packet_path/shuffle.rs"]
+#[expect(dead_code, reason = "here all that changes is whose segment arrives")]
+mod shuffle;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use xtask::process::stop_on_signal;
 
 use self::{
     filter::Filter,
@@ -29,48 +37,79 @@ struct Args {
     /// Rounds; in each, every filter has its turn.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Frames that are sent to a filter in each round of a flood.
-    #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+    /// Frames that are sent to a filter in each round of a flood, or of a number of connections.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
     frames: u32,
-    /// One round, to see that it works.
+    /// One round of few frames, and fewer connections, to see that it works.
     #[arg(long)]
     quick: bool,
     /// One JSON object instead of the tables.
     #[arg(long)]
     json: bool,
+    /// Only the part whose name contains this: `floods`, or `established connections`.
+    #[arg(long, default_value = "")]
+    only: String,
     /// What `cargo bench` says to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
+/// What the command line calls the first part.
+const FLOODS: &str = "floods";
+
 fn main() -> Result<()> {
     let mut args = Args::parse();
     if args.quick {
-        args.rounds = 1;
+        (args.rounds, args.frames) = (1, 100_000);
     }
+    let parts = [FLOODS, connections::NAME].map(|name| name.contains(&args.only));
+    ensure!(
+        parts.contains(&true),
+        "no part has {} in its name: there are {FLOODS} and {}",
+        args.only,
+        connections::NAME
+    );
+    let stop = stop_on_signal()?;
+    let flooded = parts[0].then(|| floods(&args, &stop)).transpose()?;
+    let followed = parts[1]
+        .then(|| connections::run(&args, &stop))
+        .transpose()?;
+    if args.json {
+        report::json(flooded.as_ref(), followed.as_deref(), &args);
+    } else {
+        report::text(flooded.as_ref(), followed.as_deref(), &args);
+    }
+    Ok(())
+}
+
+/// Whoever interrupts it wants everything to be taken away in order.
+fn go_on(stop: &AtomicBool) -> Result<()> {
+    ensure!(!stop.load(Ordering::Relaxed), "interrupted");
+    Ok(())
+}
+
+fn floods(args: &Args, stop: &AtomicBool) -> Result<Figures> {
     let mut place = Place::new()?;
     filter::make_conntrack_strict(&place)?;
-    let generator = Generator::new(&place)?;
+    let generator = Generator::new(&place, "flooding")?;
     let mut figures = Figures::default();
     // The first round warms up.
     for round in 0..=args.rounds {
         for filter in filter::ALL {
+            go_on(stop)?;
             let on = filter.put_on(&place)?;
-            for flood in Flood::ALL {
-                let nanos = measure(&mut place, &generator, filter, flood, args.frames)?;
+            let measured =
+                Flood::ALL.map(|flood| measure(&mut place, &generator, filter, flood, args.frames));
+            filter.take_off(on, &place)?;
+            for (flood, nanos) in Flood::ALL.into_iter().zip(measured) {
+                let nanos = nanos?;
                 if round > 0 {
                     figures.add(filter, flood, nanos);
                 }
             }
-            filter.take_off(on, &place)?;
         }
     }
-    if args.json {
-        figures.json(&args);
-    } else {
-        figures.text(&args);
-    }
-    Ok(())
+    Ok(figures)
 }
 
 /// Nanoseconds a frame that got to the receiver; fails if its filter lets pass what it drops, or drops what it
@@ -84,17 +123,11 @@ fn measure(
 ) -> Result<f64> {
     place.settle()?;
     let before = place.counts()?;
-    generator.send(place, flood, frames)?;
+    generator.send(place, &flood.frame(), frames)?;
     place.settle()?;
     let after = place.counts()?;
-    let [taken, delivered] = [
-        after.taken - before.taken,
-        after.delivered - before.delivered,
-    ];
-    ensure!(
-        taken > u64::from(frames) / 100,
-        "{taken} of {frames} frames got to the receiver: the flood goes astray"
-    );
+    let (taken, nanos) = place::nanos(&before, &after, frames)?;
+    let delivered = after.delivered - before.delivered;
     let expected = if filter.drops.contains(&flood) {
         0
     } else {
@@ -106,6 +139,5 @@ fn measure(
         filter.name,
         flood.name()
     );
-    #[expect(clippy::cast_precision_loss, reason = "millions")]
-    Ok(after.spent.saturating_sub(before.spent).as_secs_f64() * 1e9 / taken as f64)
+    Ok(nanos)
 }

@@ -132,7 +132,7 @@ impl Place {
         }
     }
 
-    fn taken(&mut self) -> Result<u64> {
+    pub(crate) fn taken(&mut self) -> Result<u64> {
         let text = read(&mut self.interfaces)?;
         let mut lines = text.lines().map(str::trim);
         let counts = lines.find_map(|line| line.strip_prefix(RECEIVING)?.strip_prefix(':'));
@@ -158,6 +158,19 @@ impl Place {
     }
 }
 
+/// Frames that the receiver has taken between two moments, and nanoseconds of its CPU for each; fails if of
+/// the `made` ones nearly none got there.
+pub(crate) fn nanos(before: &Counts, after: &Counts, made: u32) -> Result<(u64, f64)> {
+    let taken = after.taken - before.taken;
+    ensure!(
+        taken > u64::from(made) / 100,
+        "{taken} of {made} frames got to the receiver: the flood goes astray"
+    );
+    let spent = after.spent.saturating_sub(before.spent);
+    #[expect(clippy::cast_precision_loss, reason = "millions")]
+    Ok((taken, spent.as_secs_f64() * 1e9 / taken as f64))
+}
+
 /// What it says now.
 fn read(file: &mut File) -> Result<String> {
     let mut text = String::new();
@@ -177,16 +190,14 @@ pub(crate) fn call(namespace: &Namespace, words: &[&str]) -> Result<()> {
 fn own_thread(namespace: &Namespace, interface: &str) -> Result<Pid> {
     // NAPI, as a network card has it: without it there is nothing that could be a thread's.
     call(namespace, &["ethtool", "-K", interface, "gro", "on"])?;
+    let name = format!("napi/{interface}-");
+    let others = named(&name)?;
     let switch = format!("echo 1 > /sys/class/net/{interface}/threaded");
     call(namespace, &["sh", "-c", &switch])
         .context("the kernel has no threads for NAPI (before Linux 5.12)")?;
-    let name = format!("napi/{interface}-");
     let threads = named(&name)?;
-    // Another one of this name would be of another run.
-    threads
-        .into_iter()
-        .next_back()
-        .context("NAPI has got no thread")
+    let mut own = threads.difference(&others).copied();
+    own.next().context("NAPI has got no thread")
 }
 
 /// Processes whose names begin so, by their numbers.

@@ -1,4 +1,4 @@
-//! The result, as a table or as one JSON object.
+//! The result, as tables or as one JSON object.
 
 use std::collections::HashMap;
 
@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Args,
+    connections::{self, Figures as Followed},
     figures::{machine, median, ratio, rounded},
     filter::{self, Filter},
     flood::Flood,
@@ -25,7 +26,7 @@ impl Figures {
         self.0.get(&(filter, flood)).map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn text(&self, args: &Args) {
+    fn text(&self) {
         for flood in Flood::ALL {
             println!(
                 "{:<30} {:>8} {:>15} {:>8} {:>10}",
@@ -47,29 +48,19 @@ impl Figures {
             }
             println!();
         }
-        println!(
-            "medians of {} rounds, of up to {} frames each; * passes this flood on to the stack\n{}",
-            args.rounds,
-            args.frames,
-            machine()
-        );
+        println!("* passes this flood on to the stack");
     }
 
-    pub(crate) fn json(&self, args: &Args) {
+    fn json(&self) -> [Value; Flood::ALL.len()] {
         let row = |row: &Row| {
             json!({"filter": row.filter.name, "drops": row.drops, "ns": row.nanos.round(),
                    "min_ns": row.least.round(), "max_ns": row.most.round(),
                    "x_bare_drop": rounded(row.bare), "x_tcpguard": rounded(row.tcpguard)})
         };
-        let floods = Flood::ALL.map(|flood| {
+        Flood::ALL.map(|flood| {
             let rows: Vec<Value> = self.rows(flood).iter().map(row).collect();
             json!({"flood": flood.name(), "filters": rows})
-        });
-        println!(
-            "{}",
-            json!({"rounds": args.rounds, "frames": args.frames, "machine": machine(),
-                   "floods": floods})
-        );
+        })
     }
 
     fn rows(&self, flood: Flood) -> Vec<Row> {
@@ -88,6 +79,30 @@ impl Figures {
         };
         filter::ALL.map(row).into()
     }
+}
+
+/// What was measured of either part.
+pub(crate) fn text(flooded: Option<&Figures>, followed: Option<&[Followed]>, args: &Args) {
+    if let Some(flooded) = flooded {
+        flooded.text();
+    }
+    if let Some(followed) = followed {
+        connections::text(followed);
+    }
+    println!(
+        "medians of {} rounds, of up to {} frames each\n{}",
+        args.rounds,
+        args.frames,
+        machine()
+    );
+}
+
+pub(crate) fn json(flooded: Option<&Figures>, followed: Option<&[Followed]>, args: &Args) {
+    println!(
+        "{}",
+        json!({"rounds": args.rounds, "frames": args.frames, "machine": machine(),
+               "floods": flooded.map(Figures::json), "established": followed.map(connections::json)})
+    );
 }
 
 /// A filter under a flood.

@@ -5,28 +5,24 @@ use std::{
     ops::RangeInclusive,
     panic,
     path::Path as FilePath,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    flag,
-};
-use xtask::lab::{
-    attack::{Attacker, Scan, Volley},
-    client::Client,
-    namespace::remove_leftovers,
-    network::{Network, UPLINK},
-    path::Path,
-    tally::Tally,
-    web::WebServer,
-    witness::Witness,
+use xtask::{
+    lab::{
+        attack::{Attacker, Scan, Volley},
+        client::Client,
+        namespace::remove_leftovers,
+        network::{Network, UPLINK},
+        path::Path,
+        tally::Tally,
+        web::WebServer,
+        witness::Witness,
+    },
+    process::stop_on_signal,
 };
 
 use super::{
@@ -110,15 +106,6 @@ pub(super) fn show(seconds: u16, form: Form, guard: &FilePath) -> Result<Outcome
         passed,
         guard,
     })
-}
-
-/// From now on Ctrl-C and the like only raise a flag, so that everything is taken away in order.
-fn stop_on_signal() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        flag::register(signal, Arc::clone(&stop)).context("failed to listen for signals")?;
-    }
-    Ok(stop)
 }
 
 fn clients(network: &Network) -> Result<Vec<(Path, Client)>> {
