@@ -4,7 +4,7 @@
     reason = "packet memory and map values are reached through raw pointers"
 )]
 
-use aya_ebpf::{btf_maps::Array, macros::btf_map};
+use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 
 use crate::packet::Buffer;
 
@@ -25,9 +25,9 @@ pub(crate) struct Shuffle {
     reply: u64,
 }
 
-/// One entry.
+/// One entry, and of it one for each CPU: two may run at once.
 #[btf_map]
-static SHUFFLE: Array<Shuffle, 1> = Array::new();
+static SHUFFLE: PerCpuArray<Shuffle, 1> = PerCpuArray::new();
 
 /// What is changed in a frame reaches up to here.
 const REACH: usize = 14 + 40;
@@ -61,7 +61,7 @@ pub(crate) fn shuffle(ctx: &impl Buffer) {
 #[inline(always)]
 pub(crate) fn next() -> Option<(u32, bool)> {
     let shuffle = SHUFFLE.get_ptr_mut(0)?;
-    // SAFETY: the pointer is valid for the run of the program, and there is one run at a time.
+    // SAFETY: the pointer is valid for the run of the program, and a CPU has one run at a time.
     let shuffle = unsafe { &mut *shuffle };
     shuffle.state = shuffle
         .state

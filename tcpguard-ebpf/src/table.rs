@@ -18,7 +18,7 @@ use tcpguard_common::{
     conn::{entry::Entry, time::Ticks},
     flow::{FlowKey4, FlowKey6},
     table::{
-        self, BUSY, Candidates, Set, Slot, VAIN, View,
+        self, BUSY, Candidates, Choice, Set, Slot, VAIN, View,
         key::{Key, Location},
     },
 };
@@ -77,8 +77,8 @@ pub(crate) trait Tabled: Key {
     /// would be one for all that follows. A [`Slot`]'s number plus one, or 0.
     fn find(&self) -> u32;
 
-    /// [`table::choose`] of two sets, likewise.
-    fn choose(sets: [u32; 2], now: Ticks) -> u32;
+    /// [`table::choose`] of two sets, likewise; in the upper half the tag.
+    fn choose(sets: [u32; 2], now: Ticks) -> u64;
 }
 
 impl Tabled for FlowKey4 {
@@ -98,7 +98,7 @@ impl Tabled for FlowKey4 {
     }
 
     #[inline(always)]
-    fn choose([first, second]: [u32; 2], now: Ticks) -> u32 {
+    fn choose([first, second]: [u32; 2], now: Ticks) -> u64 {
         choose_slot4(first, second, now.0)
     }
 }
@@ -120,7 +120,7 @@ impl Tabled for FlowKey6 {
     }
 
     #[inline(always)]
-    fn choose([first, second]: [u32; 2], now: Ticks) -> u32 {
+    fn choose([first, second]: [u32; 2], now: Ticks) -> u64 {
         choose_slot6(first, second, now.0)
     }
 }
@@ -154,22 +154,25 @@ fn number(slot: Option<Slot>) -> u32 {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn choose_slot4(first: u32, second: u32, now: u32) -> u32 {
+extern "C" fn choose_slot4(first: u32, second: u32, now: u32) -> u64 {
     choose::<FlowKey4>(first, second, now)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn choose_slot6(first: u32, second: u32, now: u32) -> u32 {
+extern "C" fn choose_slot6(first: u32, second: u32, now: u32) -> u64 {
     choose::<FlowKey6>(first, second, now)
 }
 
 #[inline(always)]
-fn choose<K: Tabled>(first: u32, second: u32, now: u32) -> u32 {
+fn choose<K: Tabled>(first: u32, second: u32, now: u32) -> u64 {
     let (Some(first), Some(second)) = (K::set(first), K::set(second)) else {
         return 0;
     };
-    number(table::choose([Shared(first), Shared(second)], Ticks(now)))
+    let choice = table::choose([Shared(first), Shared(second)], Ticks(now));
+    choice.map_or(0, |Choice { slot, tag }| {
+        u64::from(tag) << 32 | u64::from(number(Some(slot)))
+    })
 }
 
 impl<'a, K: Tabled> Sixteen<'a, K> {
@@ -277,18 +280,14 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
     }
 
     #[inline(always)]
-    fn choose(&self, now: Ticks) -> Option<Place<K>> {
-        self.place(K::choose(self.location.sets, now))
+    fn choose(&self, now: Ticks) -> Option<(Place<K>, u32)> {
+        let choice = K::choose(self.location.sets, now);
+        Some((self.place(choice as u32)?, (choice >> 32) as u32))
     }
 
     #[inline(always)]
-    fn claim(&self, place: Place<K>) -> bool {
+    fn claim(&self, place: Place<K>, there: u32) -> bool {
         let tag = place.tag();
-        // SAFETY: within the set.
-        let there = unsafe { tag.read_volatile() };
-        if there == BUSY {
-            return false;
-        }
         // SAFETY: within the set.
         let (_, claimed) = unsafe {
             atomic_cxchg::<u32, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(

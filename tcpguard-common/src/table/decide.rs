@@ -45,6 +45,21 @@ pub fn decide<K: Copy>(
     }
 }
 
+/// How often a slot is chosen of which other CPUs take one first.
+const ATTEMPTS: usize = 3;
+
+/// Claims a slot, if there is room: one that another CPU has taken meanwhile does not mean that there is none.
+#[inline(always)]
+fn take<K, T: Candidates<K>>(table: &T, seen: &Seen) -> Option<T::Place> {
+    for _ in 0..ATTEMPTS {
+        let (slot, tag) = table.choose(seen.now)?;
+        if table.claim(slot, tag) {
+            return Some(slot);
+        }
+    }
+    None
+}
+
 /// Makes an entry, if there is room.
 #[inline(always)]
 fn enter<K: Copy>(
@@ -53,7 +68,7 @@ fn enter<K: Copy>(
     seen: &Seen,
     fill: impl FnOnce(&mut Entry<K>) -> Ruling,
 ) -> Ruling {
-    let Some(slot) = table.choose(seen.now).filter(|slot| table.claim(*slot)) else {
+    let Some(slot) = take(table, seen) else {
         return Ruling::table_full();
     };
     let ruling = table.with(slot, |entry| {

@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use core::cell::Cell;
 
 use super::{
-    BUSY, Candidates, EMPTY, Set, Slot, VAIN, View, WAYS, choose, decide, find,
+    BUSY, Candidates, Choice, EMPTY, Set, Slot, VAIN, View, WAYS, choose, decide, find,
     key::{Key, Location, Seed},
     may_overflow, readiness, sets_for,
 };
@@ -120,15 +120,14 @@ impl<K: Key + Default> Candidates<K> for Sixteen<'_, K> {
         }
     }
 
-    fn choose(&self, now: Ticks) -> Option<Slot> {
-        choose(self.sets, now)
+    fn choose(&self, now: Ticks) -> Option<(Slot, u32)> {
+        let Choice { slot, tag } = choose(self.sets, now)?;
+        Some((slot, tag))
     }
 
-    fn claim(&self, slot: Slot) -> bool {
-        let Some((tag, _)) = self.cells(slot) else {
-            return false;
-        };
-        tag.replace(BUSY) != BUSY
+    fn claim(&self, slot: Slot, tag: u32) -> bool {
+        let cells = self.cells(slot).filter(|(there, _)| there.get() == tag);
+        cells.is_some_and(|(there, _)| there.replace(BUSY) == tag)
     }
 
     fn publish(&self, slot: Slot) {
@@ -215,8 +214,8 @@ mod tests {
         // One CPU enters a connection that another one has just entered as well, and a third sees the
         // set nearly full meanwhile.
         let sixteen = table.sixteen(&twice).unwrap();
-        let slot = sixteen.choose(syn.now).unwrap();
-        assert!(sixteen.claim(slot));
+        let (slot, tag) = sixteen.choose(syn.now).unwrap();
+        assert!(sixteen.claim(slot, tag));
         open(&late);
         let other = table.sixteen(&late).unwrap().find().unwrap();
         assert_eq!((slot, other.set()), (Slot::new(0, 5), 1));

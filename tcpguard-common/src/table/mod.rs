@@ -137,36 +137,49 @@ pub fn readiness<K>(entry: &Entry<K>, now: Ticks) -> u32 {
 /// Slots of a set that are used before another set is looked at.
 const NEARLY_FULL: usize = WAYS - 2;
 
+/// A slot for a new entry, and the tag that it had then: if that is another by now, somebody else has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Where the entry goes.
+    pub slot: Slot,
+    /// What was there.
+    pub tag: u32,
+}
+
 /// Where a new entry goes: an empty slot, or the one that gives way most readily.
 ///
 /// The first set is preferred until it is nearly full, so that most connections are found there.
 #[inline(always)]
-pub fn choose<K>(sets: [impl View<K>; 2], now: Ticks) -> Option<Slot> {
+pub fn choose<K>(sets: [impl View<K>; 2], now: Ticks) -> Option<Choice> {
+    let unused = |slot| Some(Choice { slot, tag: EMPTY });
     let [first, second] = sets;
     let used = used_slots(first);
     if used < NEARLY_FULL {
-        return Some(Slot::new(0, used));
+        return unused(Slot::new(0, used));
     }
     let used_there = used_slots(second);
     if used_there < used {
-        return Some(Slot::new(1, used_there));
+        return unused(Slot::new(1, used_there));
     }
     if used < WAYS {
-        return Some(Slot::new(0, used));
+        return unused(Slot::new(0, used));
     }
-    let mut best = (0, Slot(0));
+    let mut best = 0;
+    let mut choice = None;
     for slot in (0..2 * WAYS).map(Slot) {
         let view = if slot.set() == 0 { first } else { second };
-        let readiness = match view.tag(slot.way()) {
+        let tag = view.tag(slot.way());
+        let readiness = match tag {
             BUSY => continue,
             VAIN => u32::MAX,
             _ => view.readiness(slot.way(), now),
         };
-        if readiness > best.0 {
-            best = (readiness, slot);
+        if readiness > best {
+            best = readiness;
+            choice = Some(Choice { slot, tag });
         }
     }
-    (best.0 > 0).then_some(best.1)
+    choice
 }
 
 /// How many slots of a set are used: they fill up in order, and are not emptied again.
@@ -183,12 +196,12 @@ pub trait Candidates<K> {
     /// The slot that holds its entry.
     fn find(&self) -> Option<Self::Place>;
 
-    /// Where its entry would go; `None` if all slots hold what must not give way.
-    fn choose(&self, now: Ticks) -> Option<Self::Place>;
+    /// Where its entry would go, and the tag that is there; `None` if all slots hold what must not give way.
+    fn choose(&self, now: Ticks) -> Option<(Self::Place, u32)>;
 
-    /// Takes a slot for it, from whatever was there; false if another CPU was faster. Its entry can
-    /// then be written, and is found by nobody before [`Candidates::publish`].
-    fn claim(&self, place: Self::Place) -> bool;
+    /// Takes a slot for it, if it still has that tag: false if another CPU was faster. Its entry can then be
+    /// written, and is found by nobody before [`Candidates::publish`].
+    fn claim(&self, place: Self::Place, tag: u32) -> bool;
 
     /// Lets the entry of a claimed slot be found.
     fn publish(&self, place: Self::Place);

@@ -1,7 +1,11 @@
 //! Which connections the frames of a run belong to.
 
-use anyhow::{Context as _, Result};
-use aya::{Ebpf, maps::Array};
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Ebpf,
+    maps::{PerCpuArray, PerCpuValues},
+    util::nr_cpus,
+};
 
 /// As `shuffle.rs` of the kernel crate reads it.
 #[derive(Clone, Copy)]
@@ -57,13 +61,20 @@ impl Shuffle {
         Self { reply: 1, ..self }
     }
 
-    /// Tells the programs of this object which connections come next.
+    /// Tells the programs of this object which connections come next, on any CPU.
     pub(crate) fn set(self, object: &mut Ebpf) -> Result<()> {
+        Self::set_each(object, |_| self)
+    }
+
+    /// Tells them so for each CPU, by its number.
+    pub(crate) fn set_each(object: &mut Ebpf, next: impl Fn(usize) -> Self) -> Result<()> {
         let map = object
             .map_mut("SHUFFLE")
             .context("the baseline shuffles no more")?;
-        let mut map: Array<_, [u64; 6]> = map.try_into()?;
-        map.set(0, self.words(), 0)
+        let mut map: PerCpuArray<_, [u64; 6]> = map.try_into()?;
+        let cpus = nr_cpus().map_err(|(path, error)| anyhow!("{path}: {error}"))?;
+        let words: Vec<_> = (0..cpus).map(|cpu| next(cpu).words()).collect();
+        map.set(0, PerCpuValues::try_from(words)?, 0)
             .context("failed to set what comes next")
     }
 

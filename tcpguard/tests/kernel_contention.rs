@@ -1,0 +1,312 @@
+//! Two CPUs at once on a flow table so small that they meet in every set, hundreds of thousands of times a
+//! second: whatever they enter and push out, no connection is lost, and no entry is under another's name.
+//! Needs root.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "what a test relies on fails it by panicking"
+)]
+
+#[path = "../benches/packet_path/shuffle.rs"]
+#[expect(
+    dead_code,
+    reason = "the benchmark has connections in other orders as well"
+)]
+mod shuffle;
+
+use std::{
+    collections::BTreeMap,
+    hint,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
+
+use aya::{
+    Ebpf, EbpfLoader, TestRunOptions,
+    maps::{Array, PerCpuArray},
+    programs::{TestRun as _, Xdp, XdpMode},
+};
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    unistd::Pid,
+};
+use tcpguard::clock;
+use tcpguard_common::{
+    abi::{self, Config},
+    conn::state::State,
+    counters::Counters,
+    craft::TcpFrame,
+    flags::TcpFlags,
+    flow::FlowKey4,
+    seq::SeqNum,
+    table::{
+        EMPTY, Set, VAIN, WAYS,
+        key::{Key as _, Location, Seed},
+        sets_for,
+    },
+    verdict::Verdict,
+};
+use xtask::lab::namespace::Namespace;
+
+use self::shuffle::Shuffle;
+
+static BASELINE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/baseline.bpf.o"));
+const PROGRAM: &str = "shuffled_guard";
+const PASS: u32 = 2;
+
+/// Established connections, numbers from 0 on: of three slots they take two.
+const GOOD: u32 = 64;
+/// Half-open ones, numbers from here on, which contend for the third.
+const BEGUN: (u32, u32) = (1 << 12, 1 << 8);
+const SEED: u64 = 1;
+/// How often the CPUs contend with what is there, and how often they fill an empty table: each time for some
+/// microseconds, as what went wrong is pushed out again if they go on.
+const ROUNDS: u32 = 4;
+const FILLED: u32 = 5000;
+/// Connections that each enters then, so few that all have room, in whatever order they come.
+const FILLING: u32 = 20;
+const ISNS: (u32, u32) = (1000, 5000);
+
+/// What a CPU does in a turn.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// Opens connections, and pushes others out for it.
+    Open,
+    /// Goes on with established ones, in one direction.
+    GoOn { back: bool },
+    /// Opens some, one after the other.
+    Fill { first: u32 },
+}
+
+impl Part {
+    fn shuffle(self) -> Shuffle {
+        match self {
+            Self::Open => Shuffle::among(BEGUN.0, BEGUN.1),
+            Self::GoOn { back: false } => Shuffle::among(0, GOOD),
+            Self::GoOn { back: true } => Shuffle::among(0, GOOD).back(),
+            Self::Fill { first } => Shuffle::from(first),
+        }
+    }
+
+    fn frame(self) -> Vec<u8> {
+        match self {
+            Self::Open | Self::Fill { .. } => client(TcpFlags::SYN, 0, 0),
+            Self::GoOn { back: false } => client(TcpFlags::ACK, 1, 1),
+            Self::GoOn { back: true } => server(TcpFlags::ACK, 1, 1),
+        }
+    }
+
+    const fn segments(self) -> u32 {
+        match self {
+            Self::Open | Self::GoOn { .. } => 300_000,
+            Self::Fill { .. } => FILLING,
+        }
+    }
+}
+
+fn client(flags: TcpFlags, seq: u32, ack: u32) -> Vec<u8> {
+    TcpFrame {
+        seq: ISNS.0 + seq,
+        ack: if flags == TcpFlags::SYN {
+            0
+        } else {
+            ISNS.1 + ack
+        },
+        ..TcpFrame::ipv4().with_flags(flags)
+    }
+    .build()
+}
+
+fn server(flags: TcpFlags, seq: u32, ack: u32) -> Vec<u8> {
+    let client = TcpFrame::ipv4();
+    TcpFrame {
+        source: client.destination,
+        destination: client.source,
+        ports: (client.ports.1, client.ports.0),
+        seq: ISNS.1 + seq,
+        ack: ISNS.0 + ack,
+        ..client.with_flags(flags)
+    }
+    .build()
+}
+
+/// The program, and where it is attached without a use.
+fn open() -> (Ebpf, Namespace) {
+    let config = Config {
+        tracking: 1,
+        evidence: 1,
+        sets: [sets_for(GOOD), sets_for(1)],
+        per_jiffy: clock::per_jiffy(),
+        seed: Seed::known(SEED),
+        ..Config::DEFAULT
+    };
+    let mut object = EbpfLoader::new()
+        .btf(None)
+        .override_global(abi::CONFIG, &config, true)
+        .map_max_entries(abi::FLOWS4, config.sets[0])
+        .load(BASELINE)
+        .expect("this test loads programs: run it as root");
+    let program: &mut Xdp = object.program_mut(PROGRAM).unwrap().try_into().unwrap();
+    program.load().unwrap();
+    // Of a program that is attached nowhere each test run begins with milliseconds of preparation, and then no
+    // two of them meet.
+    let namespace = Namespace::new("contention").unwrap();
+    let attach = || program.attach("lo", XdpMode::Skb);
+    namespace.within(attach).unwrap().unwrap();
+    (object, namespace)
+}
+
+/// Runs the program over so many connections, as they were set.
+fn run(object: &Ebpf, frame: &[u8], segments: u32) {
+    let program: &Xdp = object.program(PROGRAM).unwrap().try_into().unwrap();
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        repeat: segments,
+        ..TestRunOptions::new()
+    };
+    assert_eq!(program.test_run(options).unwrap().return_value, PASS);
+}
+
+/// Both CPUs at once, each with its part.
+fn turn(object: &mut Ebpf, cpus: [usize; 2], parts: [Part; 2]) {
+    let [first, second] = parts;
+    let of = |cpu| if cpu == cpus[0] { first } else { second };
+    Shuffle::set_each(object, |cpu| of(cpu).shuffle()).unwrap();
+    let (object, ready) = (&*object, AtomicU32::new(0));
+    thread::scope(|scope| {
+        for (cpu, part) in cpus.into_iter().zip(parts) {
+            let ready = &ready;
+            scope.spawn(move || {
+                let mut set = CpuSet::new();
+                set.set(cpu).unwrap();
+                sched_setaffinity(Pid::from_raw(0), &set).unwrap();
+                let frame = part.frame();
+                // Nobody sleeps: waking up would take longer than a turn.
+                ready.fetch_add(1, Ordering::SeqCst);
+                while ready.load(Ordering::SeqCst) < 2 {
+                    hint::spin_loop();
+                    if cpus[0] == cpus[1] {
+                        thread::yield_now();
+                    }
+                }
+                run(object, &frame, part.segments());
+            });
+        }
+    });
+}
+
+/// The first and the last CPU that this process may run on.
+fn cpus() -> [usize; 2] {
+    let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let mut cpus = (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap());
+    let first = cpus.next().unwrap();
+    [first, cpus.next_back().unwrap_or(first)]
+}
+
+/// Segments that were dropped so far, by cause.
+fn dropped(object: &Ebpf) -> BTreeMap<&'static str, u64> {
+    let counters: PerCpuArray<_, Counters> = object.map(abi::COUNTERS).unwrap().try_into().unwrap();
+    let mut dropped = BTreeMap::new();
+    for counters in counters.get(&0, 0).unwrap().iter() {
+        for (cell, count) in counters.cells.iter().enumerate() {
+            let verdict = Verdict::from_cell(cell).filter(|verdict| verdict.is_drop());
+            if let Some(verdict) = verdict.filter(|_| count.tally.packets > 0) {
+                *dropped.entry(verdict.cause()).or_default() += count.tally.packets;
+            }
+        }
+    }
+    dropped
+}
+
+/// The connections in the table, with the states that they are in: each is there once, where its own key says
+/// and under its own tag, as its last segment has left it.
+fn connections(object: &Ebpf) -> BTreeMap<u32, State> {
+    let table: Array<_, Set<FlowKey4>> = object.map(abi::FLOWS4).unwrap().try_into().unwrap();
+    let mut connections = BTreeMap::new();
+    for (index, set) in (0..).zip(table.iter().map(Result::unwrap)) {
+        for (tag, entry) in set.tags.into_iter().zip(set.entries) {
+            if tag <= VAIN {
+                continue;
+            }
+            let own = Location::new(entry.key.hash(&Seed::known(SEED)), sets_for(GOOD));
+            assert_eq!(tag, own.tag, "{entry:?} is under another's tag");
+            assert!(own.sets.contains(&index), "{entry:?} is in set {index}");
+            // The client's address is the lower one.
+            let [client, server] = entry.conn.halves;
+            assert_eq!(client.end, SeqNum(ISNS.0 + 1), "{entry:?}");
+            let state = entry.conn.state();
+            if state == State::Established {
+                assert_eq!(server.end, SeqNum(ISNS.1 + 1), "{entry:?}");
+            } else {
+                assert_eq!(state, State::SynSent, "{entry:?}");
+            }
+            let twice = connections.insert(entry.key.addresses[0], state);
+            assert_eq!(twice, None, "{entry:?} is in the table twice");
+        }
+    }
+    connections
+}
+
+fn established(object: &Ebpf) -> usize {
+    let connections = connections(object);
+    let states = connections.values();
+    states.filter(|state| **state == State::Established).count()
+}
+
+/// Forgets all connections.
+fn clear(object: &mut Ebpf) {
+    let table = object.map_mut(abi::FLOWS4).unwrap();
+    let mut table: Array<_, Set<FlowKey4>> = table.try_into().unwrap();
+    for index in 0..table.len() {
+        let mut set = table.get(&index, 0).unwrap();
+        set.tags = [EMPTY; WAYS];
+        table.set(index, set, 0).unwrap();
+    }
+}
+
+#[test]
+fn two_cpus_that_fill_one_table_lose_and_mix_up_no_connection() {
+    let ((mut object, _namespace), cpus) = (open(), cpus());
+    let parts = [0, FILLING].map(|first| Part::Fill { first });
+    let mut lost = 0;
+    for _ in 0..FILLED {
+        clear(&mut object);
+        turn(&mut object, cpus, parts);
+        lost += 2 * FILLING as usize - connections(&object).len();
+    }
+    assert_eq!(lost, 0);
+}
+
+#[test]
+fn two_cpus_that_push_others_out_lose_no_established_connection() {
+    let (mut object, _namespace) = open();
+    let there = Shuffle::from(0);
+    for (frame, shuffle) in [
+        (client(TcpFlags::SYN, 0, 0), there),
+        (
+            server(TcpFlags::SYN.with(TcpFlags::ACK), 0, 1),
+            there.back(),
+        ),
+        (client(TcpFlags::ACK, 1, 1), there),
+    ] {
+        shuffle.set(&mut object).unwrap();
+        run(&object, &frame, GOOD);
+    }
+    let good = established(&object);
+    assert_eq!(good, GOOD as usize);
+    let cpus = cpus();
+    let [there, back] = [false, true].map(|back| Part::GoOn { back });
+    for round in 0..ROUNDS {
+        for parts in [
+            [Part::Open, Part::Open],
+            [Part::Open, there],
+            [back, Part::Open],
+            [there, back],
+        ] {
+            turn(&mut object, cpus, parts);
+            let dropped = dropped(&object);
+            assert!(dropped.is_empty(), "round {round}, {parts:?}: {dropped:?}");
+            assert_eq!(established(&object), good, "round {round}, {parts:?}");
+        }
+    }
+}
