@@ -17,7 +17,7 @@ use tcpguard_common::{
         witness::Plea,
     },
     flags::TcpFlags,
-    flow::{FlowKey4, FlowKey6, Way},
+    flow::{FlowKey4, Way},
     seq::SeqNum,
     table::{
         WAYS,
@@ -73,68 +73,6 @@ fn at_the_limit_at_most_one_in_ten_thousand_finds_no_slot() {
         let full = full.count();
         assert!(full <= limit as usize / 10_000, "{full} of {limit}");
     }
-}
-
-/// Of so many connections with keys as alike as somebody can choose them, as many find no slot as by
-/// chance: nearly none.
-fn assert_spread<K: Key + Default>(name: &str, key: impl Fn(u32) -> K) {
-    const LIMIT: u32 = 1 << 16;
-    for seed in 0..4 {
-        let table = Table::new(LIMIT, Seed::known(seed));
-        let full = (0..LIMIT).filter(|number| open(&table, &key(*number), 0).is_table_full());
-        let full = full.count();
-        assert!(full <= LIMIT as usize / 10_000, "{name}, {seed}: {full}");
-    }
-}
-
-#[test]
-fn keys_that_are_alike_are_spread_as_by_chance() {
-    /// The words of both addresses, and the ports.
-    type Family = (&'static str, fn(u32) -> ([[u32; 4]; 2], u32));
-    let families: [Family; 7] = [
-        ("counted up", |n| ([[0, 0, 0, n], [0, 0, 0, 7]], 0)),
-        ("upper bits", |n| ([[0, 0, 0, n << 16], [0, 0, 0, 7]], 0)),
-        ("ports", |n| ([[0, 0, 0, 1], [0, 0, 0, 2]], n)),
-        ("upper bits of both", |n| {
-            ([[0, 0, 0, n << 24], [0, 0, 0, n >> 8 << 24]], 0)
-        }),
-        ("cancelling", |n| {
-            ([[n, 0, 0, n.wrapping_neg()], [0, 0, 0, n]], n)
-        }),
-        ("two bits in each word", |n| {
-            let word = |at: usize| (n >> (at * 2) & 3) << (30 - at * 3);
-            let address = |from| std::array::from_fn(|at| word(from + at));
-            ([address(0), address(4)], 0)
-        }),
-        ("prefixes", |n| {
-            let prefix = 0x2001_0db8;
-            ([[prefix, n << 16, 0, 1], [prefix, 0, 0, 1]], 80)
-        }),
-    ];
-    for (name, words) in families {
-        assert_spread(name, |number| {
-            let (addresses, ports) = words(number);
-            FlowKey6 {
-                addresses,
-                ports: halves(ports),
-            }
-        });
-    }
-    // Of IPv4 those whose last words differ.
-    for (name, words) in families.into_iter().take(5) {
-        assert_spread(name, |number| {
-            let (addresses, ports) = words(number);
-            FlowKey4 {
-                addresses: addresses.map(|[.., last]| last),
-                ports: halves(ports),
-            }
-        });
-    }
-}
-
-fn halves(number: u32) -> [u16; 2] {
-    let [a, b, c, d] = number.to_ne_bytes();
-    [[a, b], [c, d]].map(u16::from_ne_bytes)
 }
 
 #[test]

@@ -54,7 +54,7 @@ const fn word(number: u64, nth: u64) -> u64 {
 ///
 /// Hashed by sums of products with the seed, of which the upper 32 bits are universal: whatever two
 /// keys somebody chose without the seed, over all seeds they meet there at most twice as often as by
-/// chance (after Thorup, "High Speed Hashing for Integers and Strings", pair-multiply-shift, which adds
+/// chance, and keys that meet in all bits are in the same sets (after Thorup, "High Speed Hashing for Integers and Strings", pair-multiply-shift, which adds
 /// another word of seed to halve that). No product waits for another, so a
 /// processor works on all of them at once.
 pub trait Key: Copy + Eq {
@@ -125,12 +125,16 @@ impl Location {
         reason = "each part takes its half of the bits"
     )]
     pub const fn new(hash: u64, sets: u32) -> Self {
-        // The upper half is the good one: it alone tells the first set, at once.
-        let upper = (hash >> 32) as u32;
+        // The upper half is the good one: as a tag it tells two keys apart. But keys that are counted up go
+        // around in equal steps there, and with one seed of ten these steps come so close to a fraction of
+        // the circle that they leave out half of the sets.
+        let tag = (hash >> 32) as u32;
         let mixed = (hash ^ (hash >> 32)).wrapping_mul(GOLDEN);
-        let tag = (mixed >> 32) as u32;
         Self {
-            sets: [scaled(upper, sets), scaled(mixed as u32, sets)],
+            sets: [
+                scaled((mixed >> 32) as u32, sets),
+                scaled(mixed as u32, sets),
+            ],
             // The lowest mean something else.
             tag: if tag <= VAIN { tag + VAIN + 1 } else { tag },
         }
