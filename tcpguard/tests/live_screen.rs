@@ -1,18 +1,16 @@
 //! The live table in a real terminal, with keys, another size, and what it leaves behind.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test whose terminal does not work should stop there"
+)]
 
 mod common;
 
-use std::{
-    env, fs,
-    net::SocketAddr,
-    process::{self, Command},
-    time::Duration,
-};
+use std::{env, fs, net::SocketAddr, process, time::Duration};
 
 use common::{
     TCPGUARD, done, eventually,
     place::{PORT, lines},
-    stdout,
 };
 use tcpguard_common::flags::TcpFlags;
 use xtask::lab::{
@@ -20,60 +18,26 @@ use xtask::lab::{
     namespace::Namespace,
     path::Host,
     site::{ETH0, Family, Guarded, Site},
+    terminal,
     traffic::{Flow, exchange},
 };
 
-/// A terminal of tmux, in a namespace.
-struct Terminal<'a> {
-    namespace: &'a Namespace,
-    name: String,
-}
+/// A terminal that a test looks at.
+struct Terminal<'a>(terminal::Terminal<'a>);
 
 impl<'a> Terminal<'a> {
-    /// One of 80x24 in which a shell runs these words, and what comes behind them.
+    /// One in which a shell runs these words, and tells what they have left behind.
     fn new(namespace: &'a Namespace, name: &str, words: &str) -> Self {
-        let terminal = Self {
-            namespace,
-            name: format!("tcpguard-{name}-{}", process::id()),
-        };
-        let shell = format!("{words}; echo ended $?; stty -a; exec cat");
-        stdout(
-            terminal
-                .tmux()
-                .args([
-                    "-f",
-                    "/dev/null",
-                    "new-session",
-                    "-d",
-                    "-x",
-                    "80",
-                    "-y",
-                    "24",
-                ])
-                .args(["sh", "-c", &shell]),
-        );
-        terminal
-    }
-
-    fn tmux(&self) -> Command {
-        let mut tmux = self.namespace.command("tmux");
-        tmux.args(["-u", "-L", &self.name]);
-        // What this test itself runs in has no say.
-        tmux.env_remove("TMUX").env("TERM", "xterm-256color");
-        tmux
+        let script = format!("{words}; echo ended $?; stty -a; exec cat");
+        Self(terminal::Terminal::new(namespace, name, &script).unwrap())
     }
 
     fn press(&self, keys: &[&str]) {
-        stdout(self.tmux().arg("send-keys").args(keys));
+        self.0.press(keys).unwrap();
     }
 
     fn resize(&self, width: &str, height: &str) {
-        let mut resize = self.tmux();
-        stdout(resize.args(["resize-window", "-x", width, "-y", height]));
-    }
-
-    fn screen(&self) -> String {
-        stdout(self.tmux().args(["capture-pane", "-p"]))
+        self.0.resize(width, height).unwrap();
     }
 
     /// The screen as soon as all of this is on it.
@@ -81,16 +45,10 @@ impl<'a> Terminal<'a> {
     fn shows(&self, texts: &[&str]) -> String {
         let mut last = String::new();
         eventually(&format!("the screen shows {texts:?}"), || {
-            last = self.screen();
+            last = self.0.screen().unwrap();
             let shows = texts.iter().all(|text| last.contains(text));
             shows.then(|| last.clone())
         })
-    }
-}
-
-impl Drop for Terminal<'_> {
-    fn drop(&mut self) {
-        let _ = self.tmux().arg("kill-server").status();
     }
 }
 
@@ -181,7 +139,7 @@ fn a_pinned_guard_is_walked_through_as_well_and_stays() {
     terminal.shows(&["Verdict"]);
     terminal.press(&["2"]);
     terminal.shows(&["Connections 1", "ESTABLISHED"]);
-    let painted = stdout(terminal.tmux().args(["capture-pane", "-p", "-e"]));
+    let painted = terminal.0.painted_screen().unwrap();
     assert!(painted.contains("\x1b[1m"), "nothing is bold: {painted:?}");
     for color in ["\x1b[31m", "\x1b[32m", "\x1b[33m"] {
         assert!(!painted.contains(color), "{painted:?}");

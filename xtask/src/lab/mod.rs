@@ -23,6 +23,7 @@ pub mod packet;
 pub mod path;
 pub mod site;
 pub mod tally;
+pub mod terminal;
 pub mod traffic;
 pub mod vlan;
 pub mod weather;
