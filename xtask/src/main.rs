@@ -62,9 +62,9 @@ enum Task {
     },
     /// Makes what a release hands out: a static program and a Debian package, in `target/dist`
     Dist,
-    /// Measures the cost of a packet with the benchmarks `packet_path` and `receiver`, as root
+    /// Measures what it costs with the benchmarks `packet_path`, `receiver` and `footprint`, as root
     Bench {
-        /// One of them, if not both, and its arguments: --rounds N, --quick, --json
+        /// One of them, if not all, and its arguments: --rounds N, --quick, --json
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

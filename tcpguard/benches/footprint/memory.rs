@@ -1,64 +1,34 @@
-//! What is paid once: memory and time to load.
+//! Memory of the kernel for each connection.
 
-use std::{collections::HashMap, fs, time::Instant};
+use std::{collections::HashMap, fs};
 
 use anyhow::{Context as _, Result};
-use aya::{
-    Ebpf,
-    programs::{SchedClassifier, Xdp},
-};
+use aya::Ebpf;
 use tcpguard::object::{self, Log};
-use tcpguard_common::abi::{Config, EGRESS_PROGRAM, INGRESS_PROGRAM};
 
-use crate::objects;
+use crate::{
+    Args,
+    place::Place,
+    report::{Column, Section},
+    tracked::objects,
+};
 
-/// Connections that memory is divided by.
-const CONNECTIONS: u32 = 1 << 20;
-
-/// One figure.
-pub(crate) struct Cost {
-    pub(crate) name: &'static str,
-    pub(crate) unit: &'static str,
-    pub(crate) amount: f64,
-}
-
-/// What the command line calls this stage.
-pub(crate) const NAME: &str = "memory and loading";
-
-/// All of them.
-pub(crate) fn measure() -> Result<Vec<Cost>> {
-    let mut costs = Vec::new();
-    let mut note = |name, unit, amount| costs.push(Cost { name, unit, amount });
-    for (family, room) in [
-        ("guard, IPv4", [CONNECTIONS, 1]),
-        ("guard, IPv6", [1, CONNECTIONS]),
-    ] {
-        let octets = held(|| Ok(object::open(&objects::tracking(room), Log::Off)?))?;
-        note(
-            family,
-            "octets a connection",
-            octets / f64::from(CONNECTIONS),
-        );
-    }
+/// That of the guard's tables, and that of the kernel's hash map for the same entries.
+pub(crate) fn measure(_: &Place, args: &Args) -> Result<Section> {
+    let all = args.connections;
     let small = objects::tracking([1, 1]);
-    for (family, room) in [
-        ("kernel hash, IPv4", [CONNECTIONS, 1]),
-        ("kernel hash, IPv6", [1, CONNECTIONS]),
-    ] {
-        let octets = held(|| objects::open_baseline(&small, room))?;
-        note(
-            family,
-            "octets a connection",
-            octets / f64::from(CONNECTIONS),
-        );
+    let mut rows = Vec::new();
+    for (family, room) in [("IPv4", [all, 1]), ("IPv6", [1, all])] {
+        let guard = held(|| Ok(object::open(&objects::tracking(room), Log::Off)?))?;
+        let hash = held(|| objects::open_baseline(&small, room))?;
+        for (name, octets) in [("guard", guard), ("kernel hash", hash)] {
+            rows.push((format!("{name}, {family}"), vec![octets / f64::from(all)]));
+        }
     }
-    for (name, config) in [
-        ("both programs loaded, without tracking", &Config::DEFAULT),
-        ("both programs loaded, with tracking", &small),
-    ] {
-        note(name, "ms", load(config)?);
-    }
-    Ok(costs)
+    Ok(Section {
+        columns: vec![Column::new("octets each", "octets_a_connection")],
+        rows,
+    })
 }
 
 /// Octets of kernel memory that the maps take which `open` makes.
@@ -88,17 +58,4 @@ fn memory_of_maps() -> Result<u64> {
         }
     }
     Ok(maps.values().sum())
-}
-
-/// Milliseconds until the kernel has checked both programs.
-fn load(config: &Config) -> Result<f64> {
-    let mut object = object::open(config, Log::Off)?;
-    let start = Instant::now();
-    let ingress = object.program_mut(INGRESS_PROGRAM);
-    let ingress: &mut Xdp = ingress.context("no ingress program")?.try_into()?;
-    ingress.load()?;
-    let egress = object.program_mut(EGRESS_PROGRAM);
-    let egress: &mut SchedClassifier = egress.context("no egress program")?.try_into()?;
-    egress.load()?;
-    Ok(start.elapsed().as_secs_f64() * 1e3)
 }

@@ -5,14 +5,13 @@
 //! round, so that the drift of a shared machine cancels out.
 //! `cargo xtask bench packet_path [--rounds N] [--json]`.
 
-mod cost;
 #[path = "../figures/mod.rs"]
 mod figures;
-mod objects;
-mod path;
 mod report;
-mod shuffle;
 mod stages;
+#[path = "../tracked/mod.rs"]
+#[expect(dead_code, reason = "the footprint takes more of it")]
+mod tracked;
 
 use anyhow::Result;
 use clap::Parser;
@@ -51,15 +50,10 @@ fn main() -> Result<()> {
             stages.push((stage.name, (stage.run)(&args)?));
         }
     }
-    let costs = if cost::NAME.contains(&args.only) {
-        cost::measure()?
-    } else {
-        Vec::new()
-    };
     if args.json {
-        report::json(&stages, &costs, &args);
+        report::json(&stages, &args);
     } else {
-        report::text(&stages, &costs, &args);
+        report::text(&stages, &args);
     }
     Ok(())
 }

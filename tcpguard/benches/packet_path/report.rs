@@ -4,9 +4,8 @@ use serde_json::{Value, json};
 
 use crate::{
     Args,
-    cost::Cost,
     figures::{less, machine, median, ratio, rounded},
-    path::Path,
+    tracked::path::Path,
 };
 
 /// What is known of one path.
@@ -69,7 +68,7 @@ fn handshakes(stages: &[(&'static str, Vec<Path>)]) -> Vec<(&'static str, f64)> 
         .collect()
 }
 
-pub(crate) fn json(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &Args) {
+pub(crate) fn json(stages: &[(&'static str, Vec<Path>)], args: &Args) {
     let row = |path: &Path, stage: &[Path]| {
         let row = Row::of(path, stage);
         json!({"path": row.name, "ns": rounded(row.nanos), "x_bare_drop": rounded(row.bare),
@@ -83,10 +82,6 @@ pub(crate) fn json(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &
             json!({"stage": name, "paths": rows})
         })
         .collect();
-    let costs: Vec<Value> = costs
-        .iter()
-        .map(|cost| json!({"cost": cost.name, "unit": cost.unit, "amount": rounded(cost.amount)}))
-        .collect();
     let handshakes: Vec<Value> = handshakes(stages)
         .into_iter()
         .map(|(family, rate)| json!({"family": family, "handshakes_a_second": rate.round()}))
@@ -94,8 +89,7 @@ pub(crate) fn json(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &
     println!(
         "{}",
         json!({"rounds": args.rounds, "packets": args.packets, "machine": machine(),
-               "stages": stages_json,
-               "handshakes": handshakes, "costs": costs})
+               "stages": stages_json, "handshakes": handshakes})
     );
 }
 
@@ -103,7 +97,7 @@ fn named(paths: &[Path]) -> impl Iterator<Item = &Path> {
     paths.iter().filter(|path| !path.name.is_empty())
 }
 
-pub(crate) fn text(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &Args) {
+pub(crate) fn text(stages: &[(&'static str, Vec<Path>)], args: &Args) {
     for (name, paths) in stages {
         let has_rivals = paths.iter().any(|path| path.rivals.hash.is_some());
         let has_net = paths.iter().any(|path| path.rivals.shuffled.is_some());
@@ -133,9 +127,6 @@ pub(crate) fn text(stages: &[(&'static str, Vec<Path>)], costs: &[Cost], args: &
             "{:<44} {rate:>8.0} a second and CPU",
             format!("handshakes, {family}")
         );
-    }
-    for Cost { name, unit, amount } in costs {
-        println!("{name:<44} {amount:>8.1} {unit}");
     }
     println!(
         "medians of {} rounds, of {} packets a path; net: without making another frame each time\n{}",

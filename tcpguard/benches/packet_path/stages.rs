@@ -11,9 +11,13 @@ use tcpguard_common::{
 };
 
 use crate::{
-    Args, objects,
-    path::{DROP, PASS, Path, Rivals},
-    shuffle::Shuffle,
+    Args,
+    tracked::{
+        handshake::{SYN_ACK, establish, handshake},
+        objects,
+        path::{DROP, PASS, Path, Rivals},
+        shuffle::Shuffle,
+    },
 };
 
 /// A part of the benchmark.
@@ -56,12 +60,12 @@ const FLOWS: [(&str, u32); 4] = [
 ];
 const MOST_FLOWS: u32 = FLOWS[FLOWS.len() - 1].1;
 
+/// Both trackers that the same connections are established in.
+const RIVALS: [&str; 2] = ["shuffled_guard", "shuffled_hash"];
+
 /// New connections of a round, few enough that the table holds those of all rounds.
 const NEW_FLOWS: u32 = 1 << 14;
 
-/// The numbers that both ends of every connection begin with.
-const ISNS: [u32; 2] = [1_000_000, 50_000_000];
-const SYN_ACK: TcpFlags = TcpFlags::SYN.with(TcpFlags::ACK);
 const FIN_ACK: TcpFlags = TcpFlags::FIN.with(TcpFlags::ACK);
 
 fn bare_drop(name: &str) -> Path {
@@ -132,28 +136,6 @@ fn families() -> [(&'static str, TcpFrame); 2] {
     [("IPv4", TcpFrame::ipv4()), ("IPv6", TcpFrame::ipv6())]
 }
 
-/// The segments of a handshake, and one of an established connection.
-fn handshake(syn: &TcpFrame) -> [TcpFrame; 3] {
-    let (seq, ack) = (ISNS[0], ISNS[1] + 1);
-    let syn = TcpFrame { seq, ..syn.clone() };
-    let syn_ack = TcpFrame {
-        source: syn.destination,
-        destination: syn.source,
-        ports: (syn.ports.1, syn.ports.0),
-        seq: ISNS[1],
-        ack: seq + 1,
-        flags: SYN_ACK,
-        ..syn.clone()
-    };
-    let third = TcpFrame {
-        seq: seq + 1,
-        ack,
-        flags: TcpFlags::ACK,
-        ..syn.clone()
-    };
-    [syn, syn_ack, third]
-}
-
 fn one_flow(args: &Args) -> Result<Vec<Path>> {
     let config = objects::tracking([1 << 17; 2]);
     let guard = objects::guard(&config)?;
@@ -210,7 +192,12 @@ fn many_flows(args: &Args) -> Result<Vec<Path>> {
         let frames = handshake(&syn);
         let mut filled = 0;
         for (name, flows) in FLOWS {
-            establish(&mut object, &frames, filled, flows)?;
+            let established = establish(&mut object, &RIVALS, &frames, [filled, flows])?;
+            // A few may find both of their sets full: those pass and are not remembered.
+            ensure!(
+                established * 1000 > u64::from(flows) * 999,
+                "only {established} of {flows} connections are established"
+            );
             filled = flows;
             let mut paths = contest(&format!("{name}, {family}"), &frames[2], all.len());
             for round in 0..=args.rounds {
@@ -240,24 +227,6 @@ fn contest(name: &str, frame: &TcpFrame, bare: usize) -> [Path; 4] {
         path("kernel hash", "shuffled_hash").beside(shuffled),
         path("guard", "shuffled_guard").beside(shuffled.and_hash(bare + 2)),
     ]
-}
-
-/// Brings the connections from number `from` to below `to` through their handshakes.
-fn establish(object: &mut Ebpf, frames: &[TcpFrame; 3], from: u32, to: u32) -> Result<()> {
-    let there = Shuffle::from(from);
-    for (frame, shuffle) in frames.iter().zip([there, there.back(), there]) {
-        for program in ["shuffled_guard", "shuffled_hash"] {
-            shuffle.set(object)?;
-            Path::new("handshake", program, frame.build(), PASS).run(object, to - from)?;
-        }
-    }
-    let established = objects::established(object)?;
-    // A few may find both of their sets full: those pass and are not remembered.
-    ensure!(
-        established * 1000 > u64::from(to) * 999,
-        "only {established} of {to} connections are established"
-    );
-    Ok(())
 }
 
 fn turns(args: &Args) -> Result<Vec<Path>> {

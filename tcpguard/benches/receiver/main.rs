@@ -14,7 +14,7 @@ mod filter;
 mod flood;
 mod place;
 mod report;
-#[path = "../packet_path/shuffle.rs"]
+#[path = "../tracked/shuffle.rs"]
 #[expect(dead_code, reason = "here all that changes is whose segment arrives")]
 mod shuffle;
 

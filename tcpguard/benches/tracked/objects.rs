@@ -1,4 +1,6 @@
-//! The programs that are measured, loaded.
+//! The programs that are measured.
+
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use aya::{Ebpf, EbpfLoader, maps::PerCpuArray, programs::Xdp};
@@ -41,9 +43,29 @@ pub(crate) fn baseline(config: &Config, connections: [u32; 2]) -> Result<Ebpf> {
     Ok(object)
 }
 
+/// The same over maps of a guard that are pinned in a directory, by the names of files there, whose
+/// constants it needs as well.
+pub(crate) fn baseline_over(config: &Config, pinned: &Path, names: &[&str]) -> Result<Ebpf> {
+    let mut loader = EbpfLoader::new();
+    for name in names {
+        loader.map_pin_path(name, pinned.join(name));
+    }
+    let mut object = open(loader, config, [1, 1])?;
+    load(&mut object)?;
+    Ok(object)
+}
+
 /// Its maps alone.
-pub(crate) fn open_baseline(config: &Config, [ipv4, ipv6]: [u32; 2]) -> Result<Ebpf> {
-    EbpfLoader::new()
+pub(crate) fn open_baseline(config: &Config, connections: [u32; 2]) -> Result<Ebpf> {
+    open(EbpfLoader::new(), config, connections)
+}
+
+fn open<'a>(
+    mut loader: EbpfLoader<'a>,
+    config: &'a Config,
+    [ipv4, ipv6]: [u32; 2],
+) -> Result<Ebpf> {
+    loader
         .btf(None)
         .override_global(abi::CONFIG, config, true)
         .map_max_entries(abi::FLOWS4, config.sets[0])
