@@ -79,7 +79,7 @@ mod tests {
             connection,
             guard: &guard,
         });
-        let listing = Listing::of(rows.collect(), &Filter::default(), None, false);
+        let listing = Listing::of(rows, &Filter::default(), None, false);
         let mut out = Vec::new();
         print(&listing, &mut out).unwrap();
         let lines = String::from_utf8(out).unwrap();

@@ -1,5 +1,7 @@
 //! What is printed, in which order, and how it is called.
 
+use std::net::SocketAddr;
+
 use tcpguard_common::{
     conn::{half::Marks, ruling::Direction, time::SECOND},
     seq::SeqNum,
@@ -14,6 +16,13 @@ pub(super) struct Row<'a> {
     pub(super) guard: &'a [String],
 }
 
+impl<'a> Row<'a> {
+    /// By source and destination, then by guard.
+    fn order(&self) -> ((SocketAddr, SocketAddr), &'a [String]) {
+        (self.connection.order(), self.guard)
+    }
+}
+
 /// The connections that were asked for.
 pub(super) struct Listing<'a> {
     pub(super) rows: Vec<Row<'a>>,
@@ -26,35 +35,72 @@ pub(super) struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    /// Those that pass the filter, by source and destination, at most `limit`.
+    /// Those that pass the filter, by source and destination, at most `limit`. Of all that there are, no
+    /// more are held than that takes.
     pub(super) fn new(guards: &'a [Guard], filter: &Filter, limit: Option<usize>) -> Self {
-        let rows = guards.iter().flat_map(|guard| {
-            let connections = guard.flows.connections().into_iter();
-            connections.map(|connection| Row {
-                connection,
-                guard: &guard.interfaces,
-            })
-        });
-        Self::of(rows.collect(), filter, limit, guards.len() > 1)
+        let mut listing = Self::empty(guards.len() > 1);
+        for guard in guards {
+            guard.flows.for_each(|connection| {
+                let guard = &guard.interfaces;
+                listing.take(Row { connection, guard }, filter, limit);
+            });
+        }
+        listing.finish(limit)
     }
 
+    fn empty(several: bool) -> Self {
+        Self {
+            rows: Vec::new(),
+            left_out: 0,
+            any: false,
+            several,
+        }
+    }
+
+    /// Lists one more, if it passes.
+    fn take(&mut self, row: Row<'a>, filter: &Filter, limit: Option<usize>) {
+        /// What may be gathered beside twice the limit before all but the first are left out.
+        const GATHERED: usize = 1000;
+        self.any = true;
+        if filter.takes(&row.connection) {
+            self.rows.push(row);
+            let most = limit.and_then(|limit| limit.checked_mul(2)?.checked_add(GATHERED));
+            if Some(self.rows.len()) == most {
+                self.keep_first(limit);
+            }
+        }
+    }
+
+    /// Leaves all out but the first ones.
+    fn keep_first(&mut self, limit: Option<usize>) {
+        if let Some(limit) = limit
+            && limit < self.rows.len()
+        {
+            self.rows.select_nth_unstable_by_key(limit, Row::order);
+            self.left_out += self.rows.len() - limit;
+            self.rows.truncate(limit);
+        }
+    }
+
+    /// Brings them into their order, when all have been taken.
+    fn finish(mut self, limit: Option<usize>) -> Self {
+        self.keep_first(limit);
+        self.rows.sort_by_key(Row::order);
+        self
+    }
+
+    #[cfg(test)]
     pub(super) fn of(
-        mut rows: Vec<Row<'a>>,
+        rows: impl IntoIterator<Item = Row<'a>>,
         filter: &Filter,
         limit: Option<usize>,
         several: bool,
     ) -> Self {
-        let any = !rows.is_empty();
-        rows.retain(|row| filter.takes(&row.connection));
-        rows.sort_by_key(|row| (row.connection.order(), row.guard));
-        let left_out = rows.len().saturating_sub(limit.unwrap_or(usize::MAX));
-        rows.truncate(rows.len() - left_out);
-        Self {
-            rows,
-            left_out,
-            any,
-            several,
+        let mut listing = Self::empty(several);
+        for row in rows {
+            listing.take(row, filter, limit);
         }
+        listing.finish(limit)
     }
 
     /// What a reader of the rows would not know.
@@ -203,7 +249,7 @@ mod tests {
             connection,
             guard: &[],
         });
-        Listing::of(rows.collect(), filter, limit, false)
+        Listing::of(rows, filter, limit, false)
     }
 
     #[test]
@@ -220,6 +266,20 @@ mod tests {
         assert_eq!(some.rows.len(), 1);
         assert_eq!(some.remark().unwrap(), "3 more left out by --limit");
         assert_eq!(listing(Some(4), &Filter::default()).remark(), None);
+    }
+
+    #[test]
+    fn of_many_the_first_are_listed_whenever_they_come() {
+        let row = |port: usize| Row {
+            connection: specimen::established(&format!("10.0.0.1:{port}"), "10.0.0.2:80"),
+            guard: &[],
+        };
+        // In no order: 7919 is prime.
+        let rows = (0..5_000).map(|n| row(1 + n * 7919 % 5_000));
+        let some = Listing::of(rows, &Filter::default(), Some(3), false);
+        let ports = some.rows.iter().map(|row| row.connection.source.port());
+        assert_eq!(ports.collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(some.remark().unwrap(), "4997 more left out by --limit");
     }
 
     #[test]

@@ -156,7 +156,7 @@ mod tests {
             connection,
             guard: &guard,
         });
-        let listing = Listing::of(rows.collect(), &Filter::default(), None, several);
+        let listing = Listing::of(rows, &Filter::default(), None, several);
         let mut out = Vec::new();
         print(&listing, width, &mut out).unwrap();
         String::from_utf8(out).unwrap()
