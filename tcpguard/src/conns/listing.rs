@@ -40,7 +40,7 @@ impl<'a> Listing<'a> {
     pub(super) fn new(guards: &'a [Guard], filter: &Filter, limit: Option<usize>) -> Self {
         let mut listing = Self::empty(guards.len() > 1);
         for guard in guards {
-            guard.flows.for_each(|connection| {
+            guard.flows.for_each(|_, connection| {
                 let guard = &guard.interfaces;
                 listing.take(Row { connection, guard }, filter, limit);
             });

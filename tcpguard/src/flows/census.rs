@@ -122,8 +122,8 @@ impl Census {
             ..Tables::default()
         };
         let Flows { v4, v6 } = flows;
-        for_each(v4, |entry| tables.count(0, &entry.conn, now));
-        for_each(v6, |entry| tables.count(1, &entry.conn, now));
+        for_each(v4, |_, entry| tables.count(0, &entry.conn, now));
+        for_each(v6, |_, entry| tables.count(1, &entry.conn, now));
         tables
     }
 }

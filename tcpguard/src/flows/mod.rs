@@ -16,7 +16,7 @@ use aya::maps::MapData;
 use tcpguard_common::{
     conn::{Conn, time::Ticks},
     flow::{FlowKey4, FlowKey6},
-    table::Set,
+    table::{Set, WAYS},
 };
 
 pub(crate) use self::census::{Due, Walk};
@@ -46,22 +46,23 @@ impl Flows {
     #[must_use]
     pub fn connections(&self) -> Vec<Connection> {
         let mut connections = Vec::new();
-        self.for_each(|connection| connections.push(connection));
+        self.for_each(|_, connection| connections.push(connection));
         connections
     }
 
-    /// Hands over every live connection, in no order.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(Connection)) {
+    /// Hands over every live connection with the slot that it stays in, in the order of these.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(usize, Connection)) {
         let now = clock::now();
-        for_each(&self.v4, |entry| {
-            live(&entry.key, &entry.conn, now)
-                .into_iter()
-                .for_each(&mut visit);
+        for_each(&self.v4, |slot, entry| {
+            if let Some(connection) = live(&entry.key, &entry.conn, now) {
+                visit(slot, connection);
+            }
         });
-        for_each(&self.v6, |entry| {
-            live(&entry.key, &entry.conn, now)
-                .into_iter()
-                .for_each(&mut visit);
+        let before = self.v4.count() * WAYS;
+        for_each(&self.v6, |slot, entry| {
+            if let Some(connection) = live(&entry.key, &entry.conn, now) {
+                visit(before + slot, connection);
+            }
         });
     }
 }

@@ -13,8 +13,9 @@ use tcpguard_common::{
 
 use crate::mapped::{Mapped, Plain};
 
-/// Hands over every entry that is in use or was, and not been replaced since.
-pub(super) fn for_each<K>(table: &Mapped<Set<K>>, mut visit: impl FnMut(&Entry<K>))
+/// Hands over every entry that is in use or was, and not been replaced since, with the number of its
+/// slot, in the order of these.
+pub(super) fn for_each<K>(table: &Mapped<Set<K>>, mut visit: impl FnMut(usize, &Entry<K>))
 where
     Entry<K>: Plain,
     Set<K>: Plain,
@@ -29,7 +30,7 @@ where
             let offset = offset_of!(Set<K>, entries) + way * size_of::<Entry<K>>();
             let entry = table.read::<Entry<K>>(set, offset);
             if tags().get(way) == Some(&tag) {
-                visit(&entry);
+                visit(set * WAYS + way, &entry);
             }
         }
     }

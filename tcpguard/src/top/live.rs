@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::{
+    ledger::Ledger,
     offenders::{Offender, offenders},
-    talkers::{Moved, Talker},
+    talkers::{Moved, Talker, count_connections, so_far},
 };
 use crate::{
     evidence::lookout::Lookout,
@@ -29,7 +30,7 @@ pub(crate) struct Ranking {
 /// What is being measured.
 struct Measure {
     since: Instant,
-    moved: Moved,
+    before: Ledger,
     lookout: Lookout,
 }
 
@@ -66,24 +67,25 @@ impl Ranking {
     ) -> Result<()> {
         let walk = Walk::begin();
         let since = walk.start;
-        let (moved, lookout) = if let Some(mut measure) = self.underway.take() {
+        let (before, lookout) = if let Some(mut measure) = self.underway.take() {
             let elapsed = since.duration_since(measure.since);
-            let next = measure.moved.go_on(flows, elapsed);
+            let mut moved = Moved::default();
+            let next = moved.go_on(flows, measure.before, elapsed);
+            let mut talkers = moved.talkers(elapsed, MOST);
+            count_connections(&mut talkers, flows);
             self.told = Some(Told {
-                talkers: measure.moved.talkers(elapsed, MOST),
+                talkers,
                 offenders: offenders(&measure.lookout.read(), elapsed, MOST),
                 at: since,
                 elapsed,
             });
             (next, measure.lookout)
         } else {
-            let mut moved = Moved::default();
-            moved.begin(flows);
-            (moved, open()?)
+            (so_far(flows), open()?)
         };
         self.underway = Some(Measure {
             since,
-            moved,
+            before,
             lookout,
         });
         self.due = walk.end();

@@ -7,6 +7,7 @@
 //!
 //! `live` measures the same over and over, for a page of the live table.
 
+mod ledger;
 pub(crate) mod live;
 pub(crate) mod offenders;
 pub(crate) mod talkers;
@@ -24,7 +25,7 @@ use tcpguard_common::policy::ReasonSet;
 
 use self::{
     offenders::{Offender, offenders},
-    talkers::{Moved, Talker},
+    talkers::{Moved, Talker, count_connections, so_far},
 };
 use crate::{
     cli::TopArgs,
@@ -43,8 +44,8 @@ pub fn top(args: &TopArgs) -> Result<ExitCode> {
     // What was before is not of this interval.
     archive.read();
     let start = Instant::now();
-    let mut moved = Moved::default();
-    each(&guards, |flows| moved.begin(flows))?;
+    let mut before = Vec::new();
+    each(&guards, |flows| before.push(so_far(flows)))?;
     let mut seen = Vec::new();
     while let Some(left) = args.interval.checked_sub(start.elapsed()) {
         // Often enough that nothing is pushed out between two looks.
@@ -52,11 +53,16 @@ pub fn top(args: &TopArgs) -> Result<ExitCode> {
         seen.extend(archive.read());
     }
     let elapsed = start.elapsed();
-    each(&guards, |flows| moved.end(flows, elapsed))?;
+    let (mut moved, mut before) = (Moved::default(), before.into_iter());
+    each(&guards, |flows| {
+        moved.add(flows, before.next().unwrap_or_default(), elapsed);
+    })?;
+    let mut talkers = moved.talkers(elapsed, args.limit);
+    each(&guards, |flows| count_connections(&mut talkers, flows))?;
     let top = Top {
         ts: since_1970(),
         interval_s: elapsed.as_secs_f64(),
-        talkers: moved.talkers(elapsed, args.limit),
+        talkers,
         offenders: offenders(&seen, elapsed, args.limit),
     };
     let mut stdout = io::stdout();

@@ -92,7 +92,7 @@ impl List {
         let mut found = Vec::new();
         let mut matching = 0;
         let walk = Walk::begin();
-        flows.for_each(|connection| {
+        flows.for_each(|_, connection| {
             if self.filter.takes(&connection) {
                 matching += 1;
                 found.push(connection);
