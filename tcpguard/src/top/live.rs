@@ -59,20 +59,22 @@ impl Ranking {
         self.due.is_at(now) && self.underway.as_ref().is_none_or(is_long)
     }
 
-    /// Ends what is being measured, and begins the next, in one walk.
+    /// Ends what is being measured, and begins the next, in one walk over the tables, which are mapped for
+    /// that.
     pub(crate) fn go_on(
         &mut self,
-        flows: &Flows,
+        map: impl FnOnce() -> Result<Flows>,
         open: impl FnOnce() -> Result<Lookout>,
     ) -> Result<()> {
         let walk = Walk::begin();
+        let flows = map()?;
         let since = walk.start;
         let (before, lookout) = if let Some(mut measure) = self.underway.take() {
             let elapsed = since.duration_since(measure.since);
             let mut moved = Moved::default();
-            let next = moved.go_on(flows, measure.before, elapsed);
+            let next = moved.go_on(&flows, measure.before, elapsed);
             let mut talkers = moved.talkers(elapsed, MOST);
-            count_connections(&mut talkers, flows);
+            count_connections(&mut talkers, &flows);
             self.told = Some(Told {
                 talkers,
                 offenders: offenders(&measure.lookout.read(), elapsed, MOST),
@@ -81,13 +83,14 @@ impl Ranking {
             });
             (next, measure.lookout)
         } else {
-            (so_far(flows), open()?)
+            (so_far(&flows), open()?)
         };
         self.underway = Some(Measure {
             since,
             before,
             lookout,
         });
+        drop(flows);
         self.due = walk.end();
         Ok(())
     }

@@ -73,10 +73,10 @@ impl App {
             self.ranking = Ranking::default();
         }
         match self.page {
-            Page::Connections if self.list.is_due() => self.list.walk(&insight.flows()?),
+            Page::Connections if self.list.is_due() => self.list.walk(|| insight.flows())?,
             Page::Top if self.ranking.is_due() => {
-                let open = || insight.lookout();
-                self.ranking.go_on(&insight.flows()?, open)?;
+                let (map, open) = (|| insight.flows(), || insight.lookout());
+                self.ranking.go_on(map, open)?;
             }
             Page::Overview | Page::Connections | Page::Top => {}
         }

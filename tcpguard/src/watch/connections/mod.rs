@@ -5,8 +5,8 @@
 //!      keys -> prompt, choice                 -> detail  one connection with its two halves
 //! ```
 //!
-//! A walk over the tables is followed by a rest of ninety-nine times its length, however often somebody
-//! types, and of what it finds only the first of the order are kept.
+//! A walk over the tables is followed by a rest of many times its length, however often somebody types,
+//! and of what it finds only the first of the order are kept.
 
 mod detail;
 mod order;
@@ -17,6 +17,8 @@ use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
+
+use anyhow::Result;
 
 use self::order::Order;
 pub(super) use self::view::{Drawn, footer};
@@ -87,12 +89,12 @@ impl List {
         self.due.is_at(Instant::now())
     }
 
-    /// Walks over the tables.
-    pub(super) fn walk(&mut self, flows: &Flows) {
+    /// Walks over the tables, which are mapped for that.
+    pub(super) fn walk(&mut self, map: impl FnOnce() -> Result<Flows>) -> Result<()> {
         let mut found = Vec::new();
         let mut matching = 0;
         let walk = Walk::begin();
-        flows.for_each(|_, connection| {
+        map()?.for_each(|_, connection| {
             if self.filter.takes(&connection) {
                 matching += 1;
                 found.push(connection);
@@ -105,6 +107,7 @@ impl List {
         self.take(found, walk.start);
         self.matching = matching;
         self.due = walk.end();
+        Ok(())
     }
 
     /// Lists these.
