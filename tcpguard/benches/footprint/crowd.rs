@@ -58,7 +58,7 @@ impl Crowd {
         for name in SHARED {
             one(&maps, name)?.pin(directory.0.join(name))?;
         }
-        let mut object = objects::baseline_over(&config, &directory.0, &SHARED)?;
+        let mut object = objects::baseline_over(&config, &directory.0, &SHARED, GUARD)?;
         let frames = handshake(&TcpFrame::ipv4());
         check(
             establish(&mut object, &[GUARD], &frames, [0, connections])?,

@@ -26,7 +26,7 @@ const METRICS: &str = "127.0.0.1:9464";
 const SECOND: Duration = Duration::from_secs(1);
 /// Between two samples of what is its own.
 const POLL: Duration = Duration::from_millis(5);
-/// Until it does what it will do all the time.
+/// Until it does what it will do all the time, if it is watched as long.
 const SETTLED: Duration = Duration::from_secs(3);
 
 /// How it is asked to show.
@@ -133,7 +133,7 @@ fn watch(place: &Place, running: &Running<'_>, args: &Args) -> Result<[f64; 3]> 
     place.wait_until(true)?;
     let _crowd = Crowd::establish(place, args.connections)?;
     running.turn()?;
-    thread::sleep(SETTLED);
+    thread::sleep(SETTLED.min(args.watched_for()));
     let process = running.process()?;
     let (start, before) = (Instant::now(), process.spent()?);
     let (mut shares, mut own) = (Vec::new(), 0.0_f64);

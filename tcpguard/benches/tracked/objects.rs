@@ -43,15 +43,24 @@ pub(crate) fn baseline(config: &Config, connections: [u32; 2]) -> Result<Ebpf> {
     Ok(object)
 }
 
-/// The same over maps of a guard that are pinned in a directory, by the names of files there, whose
-/// constants it needs as well.
-pub(crate) fn baseline_over(config: &Config, pinned: &Path, names: &[&str]) -> Result<Ebpf> {
+/// One of its programs over maps of a guard that are pinned in a directory, by the names of files there,
+/// whose constants it needs as well.
+pub(crate) fn baseline_over(
+    config: &Config,
+    pinned: &Path,
+    names: &[&str],
+    program: &str,
+) -> Result<Ebpf> {
     let mut loader = EbpfLoader::new();
     for name in names {
         loader.map_pin_path(name, pinned.join(name));
     }
     let mut object = open(loader, config, [1, 1])?;
-    load(&mut object)?;
+    let found = object.program_mut(program);
+    let found: &mut Xdp = found.context("no such program")?.try_into()?;
+    found
+        .load()
+        .with_context(|| format!("failed to load {program}"))?;
     Ok(object)
 }
 
