@@ -7,7 +7,7 @@
     reason = "what a test relies on fails it by panicking"
 )]
 
-#[path = "../benches/packet_path/shuffle.rs"]
+#[path = "../benches/tracked/shuffle.rs"]
 #[expect(
     dead_code,
     reason = "the benchmark has connections in other orders as well"

@@ -49,11 +49,12 @@ pub struct Set<K> {
 const _: () = assert!(size_of::<Set<FlowKey4>>() == 9 * 64);
 const _: () = assert!(size_of::<Set<FlowKey6>>() == 12 * 64);
 
-/// Sets of a table for `connections` of them: at that limit two slots of three are used, which leaves
+/// Sets of a table for `connections` of them: at that limit six slots of eight are used, which leaves
 /// no connection without a slot by chance.
 #[must_use]
 pub const fn sets_for(connections: u32) -> u32 {
-    let sets = connections.div_ceil(16) * 3;
+    const FILLED: u32 = 6;
+    let sets = connections.div_ceil(FILLED);
     if sets < 2 { 2 } else { sets }
 }
 

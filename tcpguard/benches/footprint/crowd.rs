@@ -23,7 +23,7 @@ use crate::{
     place::Place,
     tracked::{
         handshake::{establish, handshake},
-        objects::{self, set_shuffle},
+        objects,
         path::{PASS, Path as Run},
         shuffle::Shuffle,
     },
@@ -74,8 +74,8 @@ impl Crowd {
     /// Nanoseconds that a segment of one of them by chance takes.
     pub(crate) fn hit(&mut self, packets: u32) -> Result<f64> {
         // A power of two: that is what chance chooses among.
-        let among = Shuffle::among(1 << self.connections.ilog2());
-        set_shuffle(&mut self.object, among)?;
+        let among = Shuffle::among(0, 1 << self.connections.ilog2());
+        among.set(&mut self.object)?;
         Run::new("established", GUARD, self.frame.clone(), PASS).run(&self.object, packets)
     }
 }

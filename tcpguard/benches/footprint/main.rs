@@ -7,6 +7,7 @@
 
 mod crowd;
 #[path = "../figures/mod.rs"]
+#[expect(dead_code, reason = "the other benchmarks take more of it")]
 mod figures;
 mod loader;
 mod memory;
