@@ -27,9 +27,15 @@ pub(crate) fn remember(ctx: &impl Buffer) {
         ctx,
         Link::Ethernet,
         #[inline(always)]
-        |cursor| note(&HASH4, parse::plain4(cursor)?),
+        |cursor| {
+            note(&HASH4, parse::plain4(cursor)?);
+            Some(())
+        },
         #[inline(always)]
-        |cursor| note(&HASH6, parse::plain6(cursor)?),
+        |cursor| {
+            note(&HASH6, parse::plain6(cursor)?);
+            Some(())
+        },
     );
 }
 
@@ -37,7 +43,7 @@ pub(crate) fn remember(ctx: &impl Buffer) {
 fn note<I: Ends<Key: Copy>, V: View<{ tcp::HEADER_LEN }>, const M: usize>(
     map: &HashMap<I::Key, Conn, M>,
     segment: Plain<I, V>,
-) -> Option<()> {
+) {
     let Plain {
         ip,
         tcp,
@@ -53,7 +59,6 @@ fn note<I: Ends<Key: Copy>, V: View<{ tcp::HEADER_LEN }>, const M: usize>(
         update(&mut conn, way, tcp, payload_len);
         let _ = map.insert(key, conn, u64::from(BPF_ANY));
     }
-    Some(())
 }
 
 #[inline(always)]

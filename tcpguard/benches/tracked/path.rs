@@ -5,6 +5,10 @@ use aya::{
     Ebpf, TestRunOptions,
     programs::{TestRun as _, Xdp},
 };
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity},
+    unistd::Pid,
+};
 
 /// The kernel's `XDP_DROP`.
 pub(crate) const DROP: u32 = 1;
@@ -88,6 +92,8 @@ impl Path {
         let program: &Xdp = program
             .with_context(|| format!("no program {}", self.program))?
             .try_into()?;
+        // What comes next is known to each CPU by itself.
+        let _here = Pinned::here()?;
         let result = program.test_run(TestRunOptions {
             data_in: Some(&self.frame),
             repeat: packets,
@@ -101,5 +107,28 @@ impl Path {
             self.action
         );
         Ok(result.duration.as_secs_f64() * 1e9)
+    }
+}
+
+/// While it lives, this thread stays on its CPU.
+struct Pinned {
+    before: CpuSet,
+}
+
+impl Pinned {
+    fn here() -> Result<Self> {
+        let this_thread = Pid::from_raw(0);
+        let before = sched_getaffinity(this_thread)?;
+        let mut here = CpuSet::new();
+        here.set(sched_getcpu()?)?;
+        sched_setaffinity(this_thread, &here)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // What was allowed before is allowed again.
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.before);
     }
 }

@@ -1,11 +1,14 @@
 //! Loading the programs and attaching them to interfaces.
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::{
+    os::fd::{AsFd as _, AsRawFd as _},
+    panic, thread,
+};
 
 use aya::{
     Ebpf,
     programs::{
-        LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
+        LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
         links::{FdLink, LinkError},
         tc::{self, TcAttachOptions},
     },
@@ -180,29 +183,49 @@ fn config(options: &Options, targets: &[Target]) -> Config {
     }
 }
 
-/// Hands both programs to the verifier.
+/// Hands both programs to the verifier, at the same time: what it takes is nearly all that there is between a
+/// command and a guard.
 pub(crate) fn load(ebpf: &mut Ebpf) -> Result<(), AttachError> {
+    let (mut ingress, mut egress) = (None, None);
+    for (name, program) in ebpf.programs_mut() {
+        match name {
+            INGRESS_PROGRAM => ingress = Some(program),
+            EGRESS_PROGRAM => egress = Some(program),
+            _ => {}
+        }
+    }
+    let (checked, beside) = thread::scope(|scope| {
+        let beside = thread::Builder::new().spawn_scoped(scope, || {
+            program::<SchedClassifier>(egress).and_then(SchedClassifier::load)
+        });
+        let checked = program::<Xdp>(ingress).and_then(Xdp::load);
+        let beside = beside.map_err(ProgramError::from).and_then(|thread| {
+            let result = thread.join();
+            result.unwrap_or_else(|panic| panic::resume_unwind(panic))
+        });
+        (checked, beside)
+    });
     let error = |program| move |source| AttachError::Load { program, source };
-    ingress(ebpf)
-        .and_then(Xdp::load)
-        .map_err(error(INGRESS_PROGRAM))?;
-    egress(ebpf)
-        .and_then(SchedClassifier::load)
-        .map_err(error(EGRESS_PROGRAM))
+    checked.map_err(error(INGRESS_PROGRAM))?;
+    beside.map_err(error(EGRESS_PROGRAM))
+}
+
+/// The program of the object that is of this kind.
+fn program<'a, P>(program: Option<&'a mut Program>) -> Result<&'a mut P, ProgramError>
+where
+    &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
+{
+    program.ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
 /// The XDP program.
 pub(crate) fn ingress(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
-    ebpf.program_mut(INGRESS_PROGRAM)
-        .ok_or(ProgramError::NotLoaded)?
-        .try_into()
+    program(ebpf.program_mut(INGRESS_PROGRAM))
 }
 
 /// The traffic-control program.
 pub(crate) fn egress(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, ProgramError> {
-    ebpf.program_mut(EGRESS_PROGRAM)
-        .ok_or(ProgramError::NotLoaded)?
-        .try_into()
+    program(ebpf.program_mut(EGRESS_PROGRAM))
 }
 
 fn attach_to(
