@@ -1,4 +1,4 @@
-//! What the benchmark measures the guard against. Never attached to anything.
+//! What the benchmarks measure the guard against.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch, core_intrinsics, stmt_expr_attributes)]
@@ -36,7 +36,11 @@ mod table;
 mod transcript;
 mod witness;
 
-use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use aya_ebpf::{
+    bindings::{TC_ACT_UNSPEC, xdp_action},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
 use tcpguard_common::{
     parse::{Link, parse},
     segment::Segment,
@@ -54,6 +58,23 @@ fn bare_drop(_ctx: XdpContext) -> u32 {
 #[xdp(frags)]
 fn bare_pass(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_PASS
+}
+
+/// The same at the hook of what leaves.
+#[classifier]
+fn bare_egress(_ctx: TcContext) -> i32 {
+    TC_ACT_UNSPEC
+}
+
+/// Drops the flood by where it comes from, and passes all else: no filter that has to find out can do with
+/// less.
+#[xdp(frags)]
+fn ideal(ctx: XdpContext) -> u32 {
+    if flood::is_of(&ctx) {
+        xdp_action::XDP_DROP
+    } else {
+        xdp_action::XDP_PASS
+    }
 }
 
 /// Sends the frame as one of a flood.

@@ -11,6 +11,8 @@ const REACH: usize = 14 + 20 + 20;
 const IP_CHECKSUM: usize = 14 + 10;
 /// Both halves of the source address.
 const SOURCE: [usize; 2] = [14 + 12, 14 + 14];
+/// Where floods come from, 10.9.0.0/16, as it lies in memory.
+const FLOODING: u16 = 0x0a09_u16.to_be();
 const SOURCE_PORT: usize = 14 + 20;
 /// Both halves of the sequence number.
 const SEQUENCE: [usize; 2] = [14 + 20 + 4, 14 + 20 + 6];
@@ -54,6 +56,18 @@ pub(crate) fn speak(ctx: &impl Buffer) {
     source += replace(at(SOURCE[1]), (address >> 16) as u16);
     adjust(at(IP_CHECKSUM), source);
     adjust(at(TCP_CHECKSUM), source);
+}
+
+/// Whether a frame of IPv4 is one of a flood.
+#[inline(always)]
+pub(crate) fn is_of(ctx: &impl Buffer) -> bool {
+    let (start, end) = (ctx.start(), ctx.end());
+    if start + REACH > end {
+        return false;
+    }
+    // SAFETY: within `REACH`, which was tested; the verifier proves it again.
+    let network = unsafe { *((start + SOURCE[0]) as *const u16) };
+    network == FLOODING
 }
 
 /// Writes a word, and returns what its sum grows by (RFC 1624).

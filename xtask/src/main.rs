@@ -62,7 +62,7 @@ enum Task {
     },
     /// Makes what a release hands out: a static program and a Debian package, in `target/dist`
     Dist,
-    /// Measures what it costs with the benchmarks `packet_path`, `receiver` and `footprint`, as root
+    /// Measures with the benchmarks `packet_path`, `receiver`, `traffic` and `footprint` what the filter costs, as root
     Bench {
         /// One of them, if not all, and its arguments: --rounds N, --quick, --json
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

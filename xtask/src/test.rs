@@ -21,7 +21,14 @@ use crate::{
 };
 
 /// How the names of binaries begin that root has to run.
-const ROOT_TARGETS: [&str; 5] = ["kernel_", "live_", "packet_path", "receiver-", "footprint-"];
+const ROOT_TARGETS: [&str; 6] = [
+    "kernel_",
+    "live_",
+    "packet_path",
+    "receiver-",
+    "traffic-",
+    "footprint-",
+];
 
 /// Variables that a binary under sudo would miss.
 const KEPT_VARIABLES: [&str; 3] = ["CARGO_MANIFEST_DIR", "RUST_BACKTRACE", "TCPGUARD_"];

@@ -6,7 +6,7 @@
 //! `cargo xtask bench footprint [--connections N] [--quick] [--json]`.
 
 mod crowd;
-#[path = "../figures/mod.rs"]
+#[path = "../lab/figures.rs"]
 #[expect(dead_code, reason = "the other benchmarks take more of it")]
 mod figures;
 mod loader;

@@ -5,7 +5,7 @@
 //! round, so that the drift of a shared machine cancels out.
 //! `cargo xtask bench packet_path [--rounds N] [--json]`.
 
-#[path = "../figures/mod.rs"]
+#[path = "../lab/figures.rs"]
 mod figures;
 mod report;
 mod stages;

@@ -1,67 +1,50 @@
-//! What stands between the wire and the stack: nothing, us, or what else there is.
+//! The filters that are compared, and which floods each of them drops.
 
-use std::{fs, io::Write as _, process::Stdio};
+use anyhow::Result;
 
-use anyhow::{Context as _, Result, ensure};
-use aya::{
-    Ebpf,
-    programs::{Xdp, XdpMode},
+use crate::lab::{
+    flood::Flood,
+    means::{self, Means},
+    place::Place,
 };
-use xtask::{lab::namespace::Namespace, process::output};
-
-use crate::{
-    flood::{self, Flood},
-    place::{Place, RECEIVING, call},
-};
-
-const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
 
 /// A way to filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Filter {
     pub(crate) name: &'static str,
-    kind: Kind,
+    pub(crate) means: Means,
     /// The floods that it drops.
     pub(crate) drops: &'static [Flood],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Nothing,
-    /// A program of the baseline.
-    Program(&'static str),
-    Tcpguard,
-    /// A ruleset.
-    Nft(&'static str),
-    /// What `iptables` appends.
-    Iptables(&'static [&'static str]),
-}
+/// What is sent to each of them.
+pub(crate) const FLOODS: [Flood; 2] = [Flood::Null, Flood::Ack];
 
 /// In the order of the result.
 pub(crate) const ALL: [Filter; 8] = [
     Filter {
         name: "no filter",
-        kind: Kind::Nothing,
+        means: Means::Nothing,
         drops: &[],
     },
     Filter {
         name: "bare XDP_DROP",
-        kind: Kind::Program("bare_drop"),
-        drops: &Flood::ALL,
+        means: Means::Programs(&["bare_drop"]),
+        drops: &FLOODS,
     },
     Filter {
         name: "bare XDP_PASS",
-        kind: Kind::Program("bare_pass"),
+        means: Means::Programs(&["bare_pass"]),
         drops: &[],
     },
     Filter {
         name: "tcpguard",
-        kind: Kind::Tcpguard,
-        drops: &Flood::ALL,
+        means: Means::Tcpguard,
+        drops: &FLOODS,
     },
     Filter {
         name: "nft, flags, ingress",
-        kind: Kind::Nft(
+        means: Means::Nft(
             "table netdev bench { chain c {
                 type filter hook ingress device \"flood1\" priority 0;
                 tcp flags & (fin | syn | rst | ack) == 0x0 counter drop; }; }",
@@ -70,7 +53,7 @@ pub(crate) const ALL: [Filter; 8] = [
     },
     Filter {
         name: "nft, flags, prerouting",
-        kind: Kind::Nft(
+        means: Means::Nft(
             "table ip bench { chain c {
                 type filter hook prerouting priority raw;
                 tcp flags & (fin | syn | rst | ack) == 0x0 counter drop; }; }",
@@ -79,16 +62,16 @@ pub(crate) const ALL: [Filter; 8] = [
     },
     Filter {
         name: "nft, ct state invalid",
-        kind: Kind::Nft(
+        means: Means::Nft(
             "table ip bench { chain c {
                 type filter hook prerouting priority mangle;
                 ct state invalid counter drop; }; }",
         ),
-        drops: &Flood::ALL,
+        drops: &FLOODS,
     },
     Filter {
         name: "iptables, ctstate INVALID",
-        kind: Kind::Iptables(&[
+        means: Means::Iptables(&[
             "PREROUTING",
             "-t",
             "mangle",
@@ -99,87 +82,14 @@ pub(crate) const ALL: [Filter; 8] = [
             "-j",
             "DROP",
         ]),
-        drops: &Flood::ALL,
+        drops: &FLOODS,
     },
 ];
 
-/// A filter at work.
-pub(crate) struct On {
-    /// Attached while it lives.
-    _object: Option<Ebpf>,
-}
-
-impl Filter {
-    /// Puts it in front of the receiver's stack.
-    pub(crate) fn put_on(&self, place: &Place) -> Result<On> {
-        let receiver = &place.receiver;
-        let mut object = None;
-        match self.kind {
-            Kind::Nothing => {}
-            Kind::Program(name) => object = Some(attach(receiver, name, 1)?),
-            Kind::Tcpguard => {
-                tcpguard(
-                    receiver,
-                    &["attach", "--iface", RECEIVING, "--mode", "native"],
-                )?;
-            }
-            Kind::Nft(rules) => nft(receiver, rules)?,
-            Kind::Iptables(rule) => call(receiver, &[&["iptables", "-A"], rule].concat())?,
-        }
-        Ok(On { _object: object })
-    }
-
-    /// Takes it off.
-    pub(crate) fn take_off(&self, on: On, place: &Place) -> Result<()> {
-        let receiver = &place.receiver;
-        drop(on);
-        match self.kind {
-            Kind::Nothing | Kind::Program(_) => Ok(()),
-            Kind::Tcpguard => tcpguard(receiver, &["detach"]).map(drop),
-            Kind::Nft(_) => nft(receiver, "flush ruleset"),
-            Kind::Iptables(rule) => {
-                call(receiver, &[&["iptables", "-D"], rule].concat())?;
-                // The chain that it was in would be a hook for all that follow.
-                nft(receiver, "flush ruleset")
-            }
-        }
-    }
-}
-
-/// A program of the baseline in front of the receiver's stack, with room for so many connections.
-pub(crate) fn attach(receiver: &Namespace, name: &str, connections: u32) -> Result<Ebpf> {
-    let mut object = flood::load(name, connections)?;
-    let program: &mut Xdp = object.program_mut(name).context("it is gone")?.try_into()?;
-    receiver
-        .within(|| program.attach(RECEIVING, XdpMode::Driver))?
-        .with_context(|| format!("failed to attach {name}"))?;
-    Ok(object)
-}
-
-pub(crate) fn tcpguard(receiver: &Namespace, words: &[&str]) -> Result<String> {
-    output(receiver.command(TCPGUARD).args(words))
-}
-
-pub(crate) fn nft(receiver: &Namespace, rules: &str) -> Result<()> {
-    let mut nft = receiver.command("nft");
-    let mut nft = nft.args(["-f", "-"]).stdin(Stdio::piped()).spawn()?;
-    let mut stdin = nft.stdin.take().context("nft has no stdin")?;
-    stdin.write_all(rules.as_bytes())?;
-    drop(stdin);
-    ensure!(nft.wait()?.success(), "nft refuses {rules}");
-    Ok(())
-}
-
-/// The kernel's tracker takes an ACK of no connection for one that it has missed the beginning of, unless it
-/// is told not to; then it is invalid, as to us.
+/// Makes the kernel's tracker strict, which is there only once a rule has asked for it where it is a module.
 pub(crate) fn make_conntrack_strict(place: &Place) -> Result<()> {
-    // Where it is a module, a rule that asks for it loads it.
     if let Some(filter) = ALL.iter().find(|it| it.name == "nft, ct state invalid") {
-        filter.take_off(filter.put_on(place)?, place)?;
+        filter.means.put_on(place)?.take_off()?;
     }
-    let write = || fs::write("/proc/sys/net/netfilter/nf_conntrack_tcp_loose", "0");
-    place
-        .receiver
-        .within(write)?
-        .context("failed to make conntrack strict")
+    means::make_conntrack_strict(place)
 }

@@ -8,26 +8,27 @@
 //! `cargo xtask bench receiver [--rounds N] [--json] [--only PART]`.
 
 mod connections;
-#[path = "../figures/mod.rs"]
-mod figures;
 mod filter;
-mod flood;
-mod place;
+#[path = "../lab/mod.rs"]
+mod lab;
+mod meter;
 mod report;
 #[path = "../tracked/shuffle.rs"]
 #[expect(dead_code, reason = "here all that changes is whose segment arrives")]
 mod shuffle;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use anyhow::{Result, ensure};
 use clap::Parser;
-use xtask::process::stop_on_signal;
 
 use self::{
-    filter::Filter,
-    flood::{Flood, Generator},
-    place::Place,
+    filter::{FLOODS, Filter},
+    lab::{
+        cpus::Cpus,
+        flood::{Flood, Generator},
+        interrupts::Interrupts,
+        place::Place,
+    },
+    meter::Meter,
     report::Figures,
 };
 
@@ -55,24 +56,24 @@ struct Args {
 }
 
 /// What the command line calls the first part.
-const FLOODS: &str = "floods";
+const UNDER_FLOODS: &str = "floods";
 
 fn main() -> Result<()> {
     let mut args = Args::parse();
     if args.quick {
         (args.rounds, args.frames) = (1, 100_000);
     }
-    let parts = [FLOODS, connections::NAME].map(|name| name.contains(&args.only));
+    let parts = [UNDER_FLOODS, connections::NAME].map(|name| name.contains(&args.only));
     ensure!(
         parts.contains(&true),
-        "no part has {} in its name: there are {FLOODS} and {}",
+        "no part has {} in its name: there are {UNDER_FLOODS} and {}",
         args.only,
         connections::NAME
     );
-    let stop = stop_on_signal()?;
-    let flooded = parts[0].then(|| floods(&args, &stop)).transpose()?;
+    let interrupts = Interrupts::catch()?;
+    let flooded = parts[0].then(|| floods(&args, &interrupts)).transpose()?;
     let followed = parts[1]
-        .then(|| connections::run(&args, &stop))
+        .then(|| connections::run(&args, &interrupts))
         .transpose()?;
     if args.json {
         report::json(flooded.as_ref(), followed.as_deref(), &args);
@@ -82,31 +83,25 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Whoever interrupts it wants everything to be taken away in order.
-fn go_on(stop: &AtomicBool) -> Result<()> {
-    ensure!(!stop.load(Ordering::Relaxed), "interrupted");
-    Ok(())
-}
-
-fn floods(args: &Args, stop: &AtomicBool) -> Result<Figures> {
-    let mut place = Place::new()?;
+fn floods(args: &Args, interrupts: &Interrupts) -> Result<Figures> {
+    let place = Place::new(Cpus::of_this_process()?)?;
+    let mut meter = Meter::of(&place)?;
     filter::make_conntrack_strict(&place)?;
     let generator = Generator::new(&place, "flooding")?;
     let mut figures = Figures::default();
     // The first round warms up.
     for round in 0..=args.rounds {
         for filter in filter::ALL {
-            go_on(stop)?;
-            let on = filter.put_on(&place)?;
-            let measured =
-                Flood::ALL.map(|flood| measure(&mut place, &generator, filter, flood, args.frames));
-            filter.take_off(on, &place)?;
-            for (flood, nanos) in Flood::ALL.into_iter().zip(measured) {
-                let nanos = nanos?;
+            interrupts.check()?;
+            let on = filter.means.put_on(&place)?;
+            for flood in FLOODS {
+                let send = || generator.send(&place, &flood.frame(), args.frames);
+                let nanos = measure(&mut meter, send, filter, flood, args.frames)?;
                 if round > 0 {
                     figures.add(filter, flood, nanos);
                 }
             }
+            on.take_off()?;
         }
     }
     Ok(figures)
@@ -115,18 +110,18 @@ fn floods(args: &Args, stop: &AtomicBool) -> Result<Figures> {
 /// Nanoseconds a frame that got to the receiver; fails if its filter lets pass what it drops, or drops what it
 /// lets pass.
 fn measure(
-    place: &mut Place,
-    generator: &Generator,
+    meter: &mut Meter,
+    send: impl FnOnce() -> Result<()>,
     filter: Filter,
     flood: Flood,
     frames: u32,
 ) -> Result<f64> {
-    place.settle()?;
-    let before = place.counts()?;
-    generator.send(place, &flood.frame(), frames)?;
-    place.settle()?;
-    let after = place.counts()?;
-    let (taken, nanos) = place::nanos(&before, &after, frames)?;
+    meter.settle()?;
+    let before = meter.counts()?;
+    send()?;
+    meter.settle()?;
+    let after = meter.counts()?;
+    let (taken, nanos) = meter::nanos(&before, &after, frames)?;
     let delivered = after.delivered - before.delivered;
     let expected = if filter.drops.contains(&flood) {
         0

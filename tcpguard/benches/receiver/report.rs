@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use crate::{
     Args,
     connections::{self, Figures as Followed},
-    figures::{machine, median, ratio, rounded},
-    filter::{self, Filter},
-    flood::Flood,
+    filter::{self, FLOODS, Filter},
+    lab::{
+        figures::{machine, ratio, rounded},
+        flood::Flood,
+        spread::Spread,
+    },
 };
 
 /// Nanoseconds a frame, by a filter's name and flood, of each round.
@@ -27,7 +30,7 @@ impl Figures {
     }
 
     fn text(&self) {
-        for flood in Flood::ALL {
+        for flood in FLOODS {
             println!(
                 "{:<30} {:>8} {:>15} {:>8} {:>10}",
                 flood.name(),
@@ -37,11 +40,11 @@ impl Figures {
                 "x tcpguard"
             );
             for row in self.rows(flood) {
-                let range = format!("{:.0} - {:.0}", row.least, row.most);
                 println!(
-                    "{:<30} {:>8.0} {range:>15} {:>8.2} {:>10.2}",
+                    "{:<30} {:>8.0} {:>15} {:>8.2} {:>10.2}",
                     row.name(),
-                    row.nanos,
+                    row.nanos.median,
+                    row.nanos.range(),
                     row.bare,
                     row.tcpguard
                 );
@@ -51,13 +54,13 @@ impl Figures {
         println!("* passes this flood on to the stack");
     }
 
-    fn json(&self) -> [Value; Flood::ALL.len()] {
+    fn json(&self) -> [Value; FLOODS.len()] {
         let row = |row: &Row| {
-            json!({"filter": row.filter.name, "drops": row.drops, "ns": row.nanos.round(),
-                   "min_ns": row.least.round(), "max_ns": row.most.round(),
+            json!({"filter": row.filter.name, "drops": row.drops, "ns": row.nanos.median.round(),
+                   "min_ns": row.nanos.least.round(), "max_ns": row.nanos.most.round(),
                    "x_bare_drop": rounded(row.bare), "x_tcpguard": rounded(row.tcpguard)})
         };
-        Flood::ALL.map(|flood| {
+        FLOODS.map(|flood| {
             let rows: Vec<Value> = self.rows(flood).iter().map(row).collect();
             json!({"flood": flood.name(), "filters": rows})
         })
@@ -70,9 +73,7 @@ impl Figures {
             Row {
                 filter,
                 drops: filter.drops.contains(&flood),
-                nanos: median(own.iter().copied()),
-                least: own.iter().copied().fold(f64::INFINITY, f64::min),
-                most: own.iter().copied().fold(0.0, f64::max),
+                nanos: Spread::of(own),
                 bare: ratio(own, bare),
                 tcpguard: ratio(own, tcpguard),
             }
@@ -109,9 +110,7 @@ pub(crate) fn json(flooded: Option<&Figures>, followed: Option<&[Followed]>, arg
 struct Row {
     filter: Filter,
     drops: bool,
-    nanos: f64,
-    least: f64,
-    most: f64,
+    nanos: Spread,
     /// Against the bare drop.
     bare: f64,
     tcpguard: f64,

@@ -12,7 +12,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 15] = [
+const TOOLS: [Tool; 16] = [
     Tool {
         program: "ip",
         package: "iproute2",
@@ -47,6 +47,11 @@ const TOOLS: [Tool; 15] = [
         program: "iptables",
         package: "iptables",
         why: "another filter, to compare with in a benchmark",
+    },
+    Tool {
+        program: "iperf3",
+        package: "iperf3",
+        why: "as much as goes over a connection, in a benchmark",
     },
     Tool {
         program: "bpftool",

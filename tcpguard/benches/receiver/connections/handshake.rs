@@ -16,9 +16,11 @@ use nix::sys::socket::{
 use tcpguard_common::{craft::TcpFrame, flags::TcpFlags};
 use xtask::lab::packet::PacketSocket;
 
-use crate::place::{Place, SENDING};
+use crate::{
+    lab::place::{Place, SENDING, SERVER},
+    meter::Meter,
+};
 
-const RECEIVER: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 /// Ports of far end and receiver.
 const PORTS: (u16, u16) = (443, 40_000);
 /// What far end and receiver begin with.
@@ -36,7 +38,7 @@ pub(crate) fn arriving(number: u32) -> TcpFrame {
         ports: PORTS,
         seq: ISNS.0 + 1,
         ack: ISNS.1 + 1,
-        ..TcpFrame::between(far_end(number).into(), RECEIVER.into()).with_flags(TcpFlags::ACK)
+        ..TcpFrame::between(far_end(number).into(), SERVER.into()).with_flags(TcpFlags::ACK)
     }
 }
 
@@ -46,7 +48,7 @@ fn far_end(number: u32) -> Ipv4Addr {
 }
 
 /// Opens the connections with these numbers.
-pub(crate) fn establish(place: &mut Place, numbers: Range<u32>) -> Result<()> {
+pub(crate) fn establish(place: &Place, meter: &mut Meter, numbers: Range<u32>) -> Result<()> {
     let answer = |segment: TcpFrame| TcpFrame {
         source: segment.destination,
         destination: segment.source,
@@ -59,7 +61,7 @@ pub(crate) fn establish(place: &mut Place, numbers: Range<u32>) -> Result<()> {
         let syn = answer(arriving(number)).with_flags(TcpFlags::SYN);
         stack.send(number, &TcpFrame { ack: 0, ..syn })?;
     }
-    arrive(place, numbers.clone(), |number| TcpFrame {
+    arrive(place, meter, numbers.clone(), |number| TcpFrame {
         seq: ISNS.0,
         ..arriving(number).with_flags(TcpFlags::SYN.with(TcpFlags::ACK))
     })?;
@@ -72,10 +74,15 @@ pub(crate) fn establish(place: &mut Place, numbers: Range<u32>) -> Result<()> {
 }
 
 /// Sends the frames of all connections over the wire, no faster than they are taken off it.
-fn arrive(place: &mut Place, numbers: Range<u32>, frame: impl Fn(u32) -> TcpFrame) -> Result<()> {
+fn arrive(
+    place: &Place,
+    meter: &mut Meter,
+    numbers: Range<u32>,
+    frame: impl Fn(u32) -> TcpFrame,
+) -> Result<()> {
     let macs = place.macs()?;
     let wire = PacketSocket::sending(&place.sender, SENDING)?;
-    let before = place.taken()?;
+    let before = meter.taken()?;
     let mut sent = 0;
     for number in numbers {
         let frame = TcpFrame {
@@ -85,16 +92,16 @@ fn arrive(place: &mut Place, numbers: Range<u32>, frame: impl Fn(u32) -> TcpFram
         wire.send(&frame.build())?;
         sent += 1;
         if sent % BURST == 0 {
-            wait(place, before + u64::from(sent))?;
+            wait(meter, before + u64::from(sent))?;
         }
     }
-    wait(place, before + u64::from(sent))
+    wait(meter, before + u64::from(sent))
 }
 
 /// Until so many frames were ever taken off the receiver's interface.
-fn wait(place: &mut Place, frames: u64) -> Result<()> {
+fn wait(meter: &mut Meter, frames: u64) -> Result<()> {
     let start = Instant::now();
-    while place.taken()? < frames {
+    while meter.taken()? < frames {
         ensure!(
             start.elapsed() < PATIENCE,
             "segments of handshakes are lost on the way"

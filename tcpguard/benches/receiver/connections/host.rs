@@ -10,9 +10,13 @@ use xtask::process::output;
 
 use super::handshake;
 use crate::{
-    filter::{attach, nft, tcpguard},
-    flood::Generator,
-    place::{Place, RECEIVING},
+    lab::{
+        cpus::Cpus,
+        flood::Generator,
+        means::{attach, nft, tcpguard},
+        place::{Place, RECEIVING},
+    },
+    meter::Meter,
 };
 
 /// What follows connections in front of the stack.
@@ -60,6 +64,7 @@ impl Tracker {
 pub(crate) struct Host {
     pub(crate) tracker: Tracker,
     pub(crate) place: Place,
+    pub(crate) meter: Meter,
     pub(crate) generator: Generator,
     /// Attached while it lives.
     object: Option<Ebpf>,
@@ -68,11 +73,13 @@ pub(crate) struct Host {
 impl Host {
     /// One with room for so many connections.
     pub(crate) fn new(tracker: Tracker, connections: u32) -> Result<Self> {
-        let place = Place::new()?;
+        let place = Place::new(Cpus::of_this_process()?)?;
+        let meter = Meter::of(&place)?;
         let generator = Generator::new(&place, "talking")?;
         let mut host = Self {
             tracker,
             place,
+            meter,
             generator,
             object: None,
         };
@@ -83,7 +90,7 @@ impl Host {
 
     fn follow(&mut self, connections: u32) -> Result<()> {
         let receiver = &self.place.receiver;
-        let attached = |name| attach(receiver, name, connections).map(Some);
+        let attached = |name| attach(receiver, &[name], connections).map(Some);
         match self.tracker {
             Tracker::Nothing | Tracker::Conntrack => {}
             Tracker::Pass => self.object = attached("bare_pass")?,
@@ -111,7 +118,7 @@ impl Host {
         if self.known()?.is_none() {
             return Ok(());
         }
-        handshake::establish(&mut self.place, base + from..base + to)?;
+        handshake::establish(&self.place, &mut self.meter, base + from..base + to)?;
         let known = self.known()?.unwrap_or(0);
         // A few may find both of their sets full: those pass and are not remembered.
         ensure!(

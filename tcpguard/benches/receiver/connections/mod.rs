@@ -11,8 +11,6 @@ mod host;
 mod limits;
 mod report;
 
-use std::sync::atomic::AtomicBool;
-
 use anyhow::{Result, ensure};
 
 pub(crate) use self::report::{json, text};
@@ -20,7 +18,7 @@ use self::{
     host::{Host, Tracker},
     limits::Limits,
 };
-use crate::{Args, go_on, place::nanos, shuffle::Shuffle};
+use crate::{Args, lab::interrupts::Interrupts, meter::nanos, shuffle::Shuffle};
 
 /// What the command line calls this part.
 pub(crate) const NAME: &str = "established connections";
@@ -46,7 +44,7 @@ pub(crate) struct Figures {
 }
 
 /// All of them.
-pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<Vec<Figures>> {
+pub(crate) fn run(args: &Args, interrupts: &Interrupts) -> Result<Vec<Figures>> {
     let sizes = &CONNECTIONS[..if args.quick { QUICK } else { CONNECTIONS.len() }];
     let most = sizes[sizes.len() - 1].1;
     // An operator leaves room, and the receivers' few other connections want a little.
@@ -59,7 +57,7 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<Vec<Figures>> {
     let mut known = 0;
     for (connections, number) in sizes.iter().copied() {
         for host in &mut hosts {
-            go_on(stop)?;
+            interrupts.check()?;
             host.establish(BASE, known, number)?;
         }
         known = number;
@@ -68,7 +66,7 @@ pub(crate) fn run(args: &Args, stop: &AtomicBool) -> Result<Vec<Figures>> {
         // caches is nobody's for good.
         for round in 0..=args.rounds as usize {
             for turn in 0..hosts.len() {
-                go_on(stop)?;
+                interrupts.check()?;
                 let at = (round + turn) % hosts.len();
                 let measured = measure(&mut hosts[at], number, args.frames)?;
                 if round > 0 {
@@ -87,13 +85,12 @@ fn measure(host: &mut Host, connections: u32, frames: u32) -> Result<f64> {
     let segment = handshake::arriving(BASE);
     host.generator
         .send(&host.place, &segment, frames / WARMING)?;
-    host.place.settle()?;
+    host.meter.settle()?;
     let met = host.met()?;
-    let before = host.place.counts()?;
-    host.generator
-        .send(&host.place, &handshake::arriving(BASE), frames)?;
-    host.place.settle()?;
-    let after = host.place.counts()?;
+    let before = host.meter.counts()?;
+    host.generator.send(&host.place, &segment, frames)?;
+    host.meter.settle()?;
+    let after = host.meter.counts()?;
     let met = host.met()? - met;
     let (taken, nanos) = nanos(&before, &after, frames)?;
     ensure!(

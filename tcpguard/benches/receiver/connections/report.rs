@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{Figures, host::Tracker};
-use crate::figures::{less, median, ratio, rounded};
+use crate::lab::{
+    figures::{less, median, ratio, rounded},
+    spread::Spread,
+};
 
 /// What is known of one tracker.
 struct Row {
     tracker: Tracker,
-    nanos: f64,
-    least: f64,
-    most: f64,
+    nanos: Spread,
     /// More than without it, round by round.
     adds: Option<f64>,
     /// That, against what tcpguard adds.
@@ -26,9 +27,7 @@ impl Figures {
             let adds = (tracker != Tracker::Nothing).then(|| added(tracker));
             Row {
                 tracker,
-                nanos: median(own.iter().copied()),
-                least: own.iter().copied().fold(f64::INFINITY, f64::min),
-                most: own.iter().copied().fold(0.0, f64::max),
+                nanos: Spread::of(own),
                 adds_tcpguard: adds
                     .as_ref()
                     .map(|adds| ratio(adds, &added(Tracker::Tcpguard))),
@@ -46,7 +45,7 @@ pub(crate) fn text(all: &[Figures]) {
             "ns", "range", "adds ns", "x tcpguard"
         );
         for row in figures.rows() {
-            let range = format!("{:.0} - {:.0}", row.least, row.most);
+            let range = row.nanos.range();
             let adds = row
                 .adds
                 .map_or_else(String::new, |adds| format!("{adds:.0}"));
@@ -55,7 +54,7 @@ pub(crate) fn text(all: &[Figures]) {
             let line = format!(
                 "{:<30} {:>8.0} {range:>15} {adds:>8} {ratio:>10}",
                 row.tracker.name(),
-                row.nanos
+                row.nanos.median
             );
             println!("{}", line.trim_end());
         }
@@ -69,8 +68,8 @@ pub(crate) fn text(all: &[Figures]) {
 
 pub(crate) fn json(all: &[Figures]) -> Vec<Value> {
     let row = |row: Row| {
-        json!({"filter": row.tracker.name(), "ns": row.nanos.round(), "min_ns": row.least.round(),
-               "max_ns": row.most.round(), "adds_ns": row.adds.map(rounded),
+        json!({"filter": row.tracker.name(), "ns": row.nanos.median.round(), "min_ns": row.nanos.least.round(),
+               "max_ns": row.nanos.most.round(), "adds_ns": row.adds.map(rounded),
                "adds_x_tcpguard": row.adds_tcpguard.map(rounded)})
     };
     all.iter()

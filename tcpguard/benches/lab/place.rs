@@ -1,0 +1,122 @@
+//! Two hosts and a cable, and one thread that does all that a frame costs the second host.
+
+use std::{collections::BTreeSet, fs, net::Ipv4Addr, process::Command};
+
+use anyhow::{Context as _, Result};
+use nix::{net::if_::if_nametoindex, unistd::Pid};
+use xtask::{
+    lab::{
+        link::{Station, VethOptions, veth},
+        namespace::Namespace,
+        packet::{Mac, mac},
+    },
+    process::output,
+};
+
+use super::cpus::{Cpus, THIS, pin};
+
+/// The interface of the sender, and that of the receiver.
+pub(crate) const SENDING: &str = "flood0";
+pub(crate) const RECEIVING: &str = "flood1";
+
+/// Where the sender's honest clients are, outside of the network that floods come from.
+pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 1);
+/// Where the receiver is.
+pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 2);
+
+/// Sender and receiver.
+pub(crate) struct Place {
+    pub(crate) sender: Namespace,
+    pub(crate) receiver: Namespace,
+    pub(crate) cpus: Cpus,
+    /// The kernel's thread that takes frames off the receiver's interface.
+    pub(crate) poller: Pid,
+}
+
+impl Place {
+    /// A thread of its own deals with what the receiver gets, and another one with its answers, on another
+    /// CPU if there are two. This thread is the sender's from now on.
+    pub(crate) fn new(cpus: Cpus) -> Result<Self> {
+        let (sender, receiver) = (Namespace::new("flooding")?, Namespace::new("flooded")?);
+        veth(
+            (&sender, SENDING),
+            (&receiver, RECEIVING),
+            VethOptions::default(),
+        )?;
+        // All but the sender is behind it, and nobody is asked for an address: answers find their way at once.
+        sender.configure(&format!(
+            "address add {CLIENT}/32 dev {SENDING}\nroute add {SERVER} dev {SENDING}\n"
+        ))?;
+        receiver.configure(&format!(
+            "address add {SERVER}/32 dev {RECEIVING}\n\
+             route add {CLIENT} dev {RECEIVING}\n\
+             route add default via {CLIENT}\n"
+        ))?;
+        let ends = [(&sender, SENDING, CLIENT), (&receiver, RECEIVING, SERVER)];
+        let [client, server] = ends.map(|(namespace, interface, address)| Station {
+            namespace,
+            interface,
+            addresses: vec![address.into()],
+        });
+        client.knows(&server)?;
+        server.knows(&client)?;
+        let answered = own_thread(&sender, SENDING)?;
+        let poller = own_thread(&receiver, RECEIVING)?;
+        pin(THIS, cpus.sender)?;
+        pin(answered, cpus.sender)?;
+        pin(poller, cpus.receiver)?;
+        Ok(Self {
+            sender,
+            receiver,
+            cpus,
+            poller,
+        })
+    }
+
+    /// The kernel's number of the interface that frames are sent by.
+    pub(crate) fn sending(&self) -> Result<u32> {
+        Ok(self.sender.within(|| if_nametoindex(SENDING))??)
+    }
+
+    /// Ethernet addresses of receiver and sender.
+    pub(crate) fn macs(&self) -> Result<(Mac, Mac)> {
+        Ok((mac(&self.receiver, RECEIVING)?, mac(&self.sender, SENDING)?))
+    }
+}
+
+/// Runs a command in a namespace with a /sys of its own, and expects success.
+pub(crate) fn call(namespace: &Namespace, words: &[&str]) -> Result<()> {
+    let mut ip = Command::new("ip");
+    ip.args(["netns", "exec", namespace.name()]).args(words);
+    output(&mut ip).map(drop)
+}
+
+/// Makes the kernel deal with what arrives at an interface in a thread of its own, and returns that.
+fn own_thread(namespace: &Namespace, interface: &str) -> Result<Pid> {
+    // NAPI, as a network card has it: without it there is nothing that could be a thread's.
+    call(namespace, &["ethtool", "-K", interface, "gro", "on"])?;
+    let name = format!("napi/{interface}-");
+    let others = named(&name)?;
+    let switch = format!("echo 1 > /sys/class/net/{interface}/threaded");
+    call(namespace, &["sh", "-c", &switch])
+        .context("the kernel has no threads for NAPI (before Linux 5.12)")?;
+    let threads = named(&name)?;
+    let mut own = threads.difference(&others).copied();
+    own.next().context("NAPI has got no thread")
+}
+
+/// Processes whose names begin so, by their numbers.
+fn named(name: &str) -> Result<BTreeSet<Pid>> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Ok(number) = entry.file_name().to_string_lossy().parse() else {
+            continue;
+        };
+        let comm = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        if comm.starts_with(name) {
+            found.insert(Pid::from_raw(number));
+        }
+    }
+    Ok(found)
+}
