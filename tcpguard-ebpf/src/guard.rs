@@ -16,7 +16,7 @@ use crate::{
     evidence::Kept,
     flow::{self, Course, Stray, Tracked},
     options::Optioned,
-    packet::{self, Buffer},
+    packet::Buffer,
     parsed::{self, Parseable, Parsed, TcpView},
     report::{self, Place},
     table::Tabled,
@@ -77,7 +77,10 @@ pub(crate) fn guard<C: Guarded>(ctx: &C) -> Verdict {
     };
     let judgement = match Judgement::from_bits(seen) {
         Some(judgement) => judgement,
-        None => look_again(ctx, place, seen == ABSENT),
+        None => {
+            ctx.gather();
+            look_again(ctx, place, seen == ABSENT)
+        }
     };
     transcript::write(ctx, place, judgement);
     judgement.verdict
@@ -158,7 +161,7 @@ fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const LISTED: bool>(
     if LISTED && !judgement.verdict.is_drop() {
         return 0;
     }
-    report::segment(ctx, place, judgement, flags, packet::linear(ctx));
+    report::segment(ctx, place, judgement, flags, ctx.known_octets());
     judgement.bits()
 }
 
@@ -178,7 +181,7 @@ fn accept<C: Guarded, I: Ends<Key: Tabled>>(
             Course::Unknown => return 0,
         }
     }
-    report::accepted(place, segment.tcp.flags(), packet::linear(ctx));
+    report::accepted(place, segment.tcp.flags(), ctx.known_octets());
     let verdict = Verdict::ACCEPT;
     Judgement { verdict, ruling }.bits()
 }
@@ -193,7 +196,7 @@ fn look_again<C: Guarded>(ctx: &C, place: Place, is_absent: bool) -> Judgement {
             verdict: policy.apply(stray.ruling.verdict()),
             ruling: stray.ruling.bits(),
         };
-        report::segment(ctx, place, judgement, stray.flags, packet::linear(ctx));
+        report::segment(ctx, place, judgement, stray.flags, ctx.known_octets());
         return judgement;
     }
     look_at_anything(ctx, place)
@@ -237,6 +240,7 @@ fn frame_without_segment<C: Guarded>(
 #[inline(always)]
 pub(crate) fn follow<C: Guarded>(ctx: &C) {
     let link = Place::of(ctx).link;
+    ctx.gather();
     if config::tracking()
         && let Some(parsed) = Parsed::of::<C>()
         && parsed::whole(ctx, link, parsed).is_none()

@@ -57,7 +57,6 @@ fn tcpguard_ingress(ctx: XdpContext) -> u32 {
 /// the chain (`tcx_run` in the kernel's net/core/dev.c).
 #[classifier]
 fn tcpguard_egress(ctx: TcContext) -> i32 {
-    packet::pull_headers(&ctx);
     if config::judged_on_arrival(&ctx) {
         follow(&ctx);
         return TC_ACT_UNSPEC;

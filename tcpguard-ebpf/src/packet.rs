@@ -30,6 +30,11 @@ pub(crate) trait Buffer {
     fn end(&self) -> usize;
     /// Octets of the whole frame.
     fn octets(&self) -> u32;
+    /// The same as far as it is known without a call: those of the linear part, where the whole may be longer.
+    fn known_octets(&self) -> u32;
+    /// Brings the headers into the linear part, if they may be elsewhere. Packet pointers from before are
+    /// invalid after it.
+    fn gather(&self);
 }
 
 impl Buffer for XdpContext {
@@ -49,6 +54,15 @@ impl Buffer for XdpContext {
         let octets = unsafe { bpf_xdp_get_buff_len(self.ctx) };
         octets as u32
     }
+
+    #[inline(always)]
+    fn known_octets(&self) -> u32 {
+        linear(self)
+    }
+
+    /// No driver puts headers elsewhere.
+    #[inline(always)]
+    fn gather(&self) {}
 }
 
 impl Buffer for TcContext {
@@ -65,6 +79,21 @@ impl Buffer for TcContext {
     #[inline(always)]
     fn octets(&self) -> u32 {
         self.len()
+    }
+
+    #[inline(always)]
+    fn known_octets(&self) -> u32 {
+        self.len()
+    }
+
+    /// Nearly always they are there, and copying what comes behind them costs more than all the rest.
+    #[inline(always)]
+    fn gather(&self) {
+        let wanted = self.len().min(HEADERS);
+        if self.data_end() - self.data() < wanted as usize {
+            // Without memory for it the frame stays as it is and passes as unreadable.
+            let _ = self.pull_data(wanted);
+        }
     }
 }
 
@@ -87,17 +116,6 @@ fn pointer<const AT: usize, C>(context: *const C) -> usize {
     pointer
 }
 
-/// Brings the headers of a frame that leaves into the linear part, where they nearly always are
-/// already. Packet pointers from before are invalid after it.
-#[inline(always)]
-pub(crate) fn pull_headers(ctx: &TcContext) {
-    let wanted = ctx.len().min(HEADERS);
-    if ctx.data_end() - ctx.data() < wanted as usize {
-        // Without memory for it the frame stays as it is and passes as unreadable.
-        let _ = ctx.pull_data(wanted);
-    }
-}
-
 /// [`Cursor`] over the linear part of a buffer.
 ///
 /// Addresses are kept as integers: the verifier follows the packet pointers in them, and proves each
@@ -106,15 +124,15 @@ pub(crate) struct Packet<'a, B> {
     buffer: &'a B,
     position: usize,
     end: usize,
-    /// Whether the kernel is asked for what lies behind `end`: that costs more than all of the
-    /// counting, and nearly every frame lies in one buffer.
+    /// Whether the kernel is asked for what lies behind `end`, where that takes a call: it costs more than all
+    /// of the counting, and nearly every frame that arrives lies in one buffer.
     asks: bool,
 }
 
 impl<'a, B: Buffer> Packet<'a, B> {
-    /// At the first octet of a frame of which only the linear part is there.
+    /// At the first octet of a frame that is as long as is known without a call.
     #[inline(always)]
-    pub(crate) fn first_buffer(buffer: &'a B) -> Self {
+    pub(crate) fn known(buffer: &'a B) -> Self {
         Self::new(buffer, false)
     }
 
@@ -170,11 +188,12 @@ impl<B: Buffer> Cursor for Packet<'_, B> {
 
     #[inline(always)]
     fn beyond(&mut self) -> u32 {
-        if self.asks {
-            self.buffer.octets() - linear(self.buffer)
+        let octets = if self.asks {
+            self.buffer.octets()
         } else {
-            0
-        }
+            self.buffer.known_octets()
+        };
+        octets - linear(self.buffer)
     }
 }
 

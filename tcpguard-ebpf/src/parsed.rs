@@ -211,7 +211,7 @@ impl Parseable for TcContext {
     }
 }
 
-/// What is found in a frame in one buffer by what is to be done behind the link layer with a packet of either
+/// What is found in a frame by what is to be done behind the link layer with a packet of either
 /// version. All that is no plain segment leaves by one exit, and no helper call takes registers away: this is
 /// the path of nearly every segment.
 #[inline(always)]
@@ -221,7 +221,7 @@ pub(crate) fn plain<'a, B: Buffer, R>(
     of_ipv4: impl FnOnce(&mut Packet<'a, B>) -> Option<R>,
     of_ipv6: impl FnOnce(&mut Packet<'a, B>) -> Option<R>,
 ) -> Option<R> {
-    let mut cursor = Packet::first_buffer(ctx);
+    let mut cursor = Packet::known(ctx);
     match parse::ether_type(&mut cursor, link).ok()? {
         ethernet::IPV4 => of_ipv4(&mut cursor),
         ethernet::IPV6 => of_ipv6(&mut cursor),

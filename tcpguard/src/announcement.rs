@@ -80,7 +80,7 @@ mod tests {
             learning: Duration::ZERO,
             ingress_only: false,
         };
-        let plain = "tracking up to 262 144 connections of IPv4 and 262 144 of IPv6 in 63 MiB of \
+        let plain = "tracking up to 262 144 connections of IPv4 and 262 144 of IPv6 in 57 MiB of \
                      kernel memory";
         assert_eq!(tracked(&host), plain);
         let mirror = Plan {

@@ -29,7 +29,7 @@ pub(super) fn judge_scaled(pair: &mut Pair<'_>, seen: &Seen, scale: u8) -> Verdi
         return pair.object(Reason::AfterClose, seen);
     }
     let fin = seen.flags.contains(TcpFlags::FIN);
-    if fin && seen.end().before(pair.me.end) {
+    if fin && (seen.end().before(pair.me.end) || is_doubtful(pair, seen)) {
         // It has sent octets behind this FIN, so it is not its FIN.
         return Verdict::IGNORE;
     }
@@ -49,6 +49,13 @@ pub(super) fn judge_scaled(pair: &mut Pair<'_>, seen: &Seen, scale: u8) -> Verdi
     window::advance(pair.me, seen, scale);
     pair.mark(marks, seen);
     Verdict::ACCEPT
+}
+
+/// Whether a FIN acknowledges less than its direction did before: where the numbers are not certain, that is
+/// more likely one that somebody else has sent than one that was overtaken.
+#[inline(always)]
+fn is_doubtful(pair: &Pair<'_>, seen: &Seen) -> bool {
+    pair.is_loose() && pair.me.marks.contains(Marks::ACKED_SYN) && seen.ack.before(pair.me.ack)
 }
 
 /// A segment of a connection that has ended in one way or the other.
