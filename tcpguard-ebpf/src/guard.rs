@@ -75,12 +75,11 @@ pub(crate) fn guard<C: Guarded>(ctx: &C) -> Verdict {
     } else {
         look::<C, false>(ctx, place)
     };
-    let judgement = match Judgement::from_bits(seen) {
-        Some(judgement) => judgement,
-        None => {
-            ctx.gather();
-            look_again(ctx, place, seen == ABSENT)
-        }
+    let judgement = if let Some(judgement) = Judgement::from_bits(seen) {
+        judgement
+    } else {
+        ctx.gather();
+        look_again(ctx, place, seen == ABSENT)
     };
     transcript::write(ctx, place, judgement);
     judgement.verdict
