@@ -1,5 +1,7 @@
 //! The result, as tables or as one JSON object.
 
+use std::fmt::{self, Write as _};
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -24,17 +26,14 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn of(path: &'a Path, stage: &[Path]) -> Self {
-        let shuffled = path.rivals.shuffled.map(|at| &stage[at].nanos);
-        let hash = path.rivals.hash.map(|at| &stage[at].nanos);
-        let net = shuffled.map(|shuffled| less(&path.nanos, shuffled));
-        let net_hash = shuffled
-            .zip(hash)
-            .map(|(shuffled, hash)| less(hash, shuffled));
+        let hash = path.rivals.hash.map(|at| &stage[at]);
+        let net = net(path, stage);
+        let net_hash = hash.and_then(|hash| self::net(hash, stage));
         Self {
             name: &path.name,
             nanos: median(path.nanos.iter().copied()),
             bare: ratio(&path.nanos, &stage[path.rivals.bare].nanos),
-            hash: hash.map(|hash| ratio(&path.nanos, hash)),
+            hash: hash.map(|hash| ratio(&path.nanos, &hash.nanos)),
             net_hash: net
                 .as_ref()
                 .zip(net_hash.as_ref())
@@ -42,6 +41,12 @@ impl<'a> Row<'a> {
             net: net.map(median),
         }
     }
+}
+
+/// Of each round, without what it costs to make another frame each time, if that was done.
+pub(crate) fn net(path: &Path, stage: &[Path]) -> Option<Vec<f64>> {
+    let shuffled = path.rivals.shuffled?;
+    Some(less(&path.nanos, &stage[shuffled].nanos))
 }
 
 /// Handshakes that one CPU follows in a second, by family.
@@ -97,43 +102,56 @@ fn named(paths: &[Path]) -> impl Iterator<Item = &Path> {
     paths.iter().filter(|path| !path.name.is_empty())
 }
 
-pub(crate) fn text(stages: &[(&'static str, Vec<Path>)], args: &Args) {
+/// As tables.
+pub(crate) fn text(
+    stages: &[(&'static str, Vec<Path>)],
+    args: &Args,
+) -> Result<String, fmt::Error> {
+    let mut out = String::new();
     for (name, paths) in stages {
         let has_rivals = paths.iter().any(|path| path.rivals.hash.is_some());
         let has_net = paths.iter().any(|path| path.rivals.shuffled.is_some());
-        print!("{name:<44} {:>8} {:>7}", "ns", "x bare");
+        write!(out, "{name:<44} {:>8} {:>7}", "ns", "x bare")?;
         if has_rivals {
-            print!(" {:>7}", "x hash");
+            write!(out, " {:>7}", "x hash")?;
         }
         if has_net {
-            print!(" {:>8} {:>7}", "net ns", "x hash");
+            write!(out, " {:>8} {:>7}", "net ns", "x hash")?;
         }
-        println!();
+        writeln!(out)?;
         for path in named(paths) {
             let row = Row::of(path, paths);
-            print!("{:<44} {:>8.1} {:>7.2}", row.name, row.nanos, row.bare);
+            write!(out, "{:<44} {:>8.1} {:>7.2}", row.name, row.nanos, row.bare)?;
             if has_rivals {
-                print!(" {:>7}", figure(row.hash, 2));
+                write!(out, " {:>7}", figure(row.hash, 2))?;
             }
             if has_net {
-                print!(" {:>8} {:>7}", figure(row.net, 1), figure(row.net_hash, 2));
+                write!(
+                    out,
+                    " {:>8} {:>7}",
+                    figure(row.net, 1),
+                    figure(row.net_hash, 2)
+                )?;
             }
-            println!();
+            writeln!(out)?;
         }
-        println!();
+        writeln!(out)?;
     }
     for (family, rate) in handshakes(stages) {
-        println!(
+        writeln!(
+            out,
             "{:<44} {rate:>8.0} a second and CPU",
             format!("handshakes, {family}")
-        );
+        )?;
     }
-    println!(
+    writeln!(
+        out,
         "medians of {} rounds, of {} packets a path; net: without making another frame each time\n{}",
         args.rounds,
         args.packets,
         machine()
-    );
+    )?;
+    Ok(out)
 }
 
 fn figure(value: Option<f64>, decimals: usize) -> String {

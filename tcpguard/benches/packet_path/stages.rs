@@ -26,6 +26,9 @@ pub(crate) struct Stage {
     pub(crate) run: fn(&Args) -> Result<Vec<Path>>,
 }
 
+/// The stage that is drawn.
+pub(crate) const BY_CHANCE: &str = "established, connections by chance";
+
 /// All of them.
 pub(crate) const ALL: [Stage; 4] = [
     Stage {
@@ -37,7 +40,7 @@ pub(crate) const ALL: [Stage; 4] = [
         run: one_flow,
     },
     Stage {
-        name: "established, connections by chance",
+        name: BY_CHANCE,
         run: many_flows,
     },
     Stage {
@@ -52,7 +55,7 @@ const UDP: u8 = 17;
 const ARP: [u8; 2] = [0x08, 0x06];
 
 /// Connections that random ones are taken of.
-const FLOWS: [(&str, u32); 4] = [
+pub(crate) const FLOWS: [(&str, u32); 4] = [
     ("1", 1),
     ("1 Ki", 1 << 10),
     ("128 Ki", 1 << 17),
