@@ -51,6 +51,11 @@ impl Tracker {
         }
     }
 
+    /// Whether it knows connections.
+    pub(crate) const fn follows(self) -> bool {
+        matches!(self, Self::Hash | Self::Tcpguard | Self::Conntrack)
+    }
+
     /// What the rule that ends each segment's way asks of it.
     const fn condition(self) -> &'static str {
         match self {
@@ -92,8 +97,9 @@ impl Host {
         let receiver = &self.place.receiver;
         let attached = |name| attach(receiver, &[name], connections).map(Some);
         match self.tracker {
-            Tracker::Nothing | Tracker::Conntrack => {}
-            Tracker::Pass => self.object = attached("bare_pass")?,
+            Tracker::Nothing => {}
+            // So that all but the first come by the same way through the driver.
+            Tracker::Pass | Tracker::Conntrack => self.object = attached("bare_pass")?,
             Tracker::Hash => self.object = attached("hash")?,
             Tracker::Tcpguard => {
                 let room = connections.to_string();

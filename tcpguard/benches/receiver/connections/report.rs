@@ -12,7 +12,7 @@ use crate::lab::{
 struct Row {
     tracker: Tracker,
     nanos: Spread,
-    /// More than without it, round by round.
+    /// More than the program that does nothing, round by round.
     adds: Option<f64>,
     /// That, against what tcpguard adds.
     adds_tcpguard: Option<f64>,
@@ -21,10 +21,10 @@ struct Row {
 impl Figures {
     fn rows(&self) -> impl Iterator<Item = Row> {
         let of = |tracker: Tracker| &self.nanos[tracker as usize];
-        let added = move |tracker| less(of(tracker), of(Tracker::Nothing));
+        let added = move |tracker| less(of(tracker), of(Tracker::Pass));
         Tracker::ALL.into_iter().map(move |tracker| {
             let own = of(tracker);
-            let adds = (tracker != Tracker::Nothing).then(|| added(tracker));
+            let adds = tracker.follows().then(|| added(tracker));
             Row {
                 tracker,
                 nanos: Spread::of(own),
@@ -61,8 +61,8 @@ pub(crate) fn text(all: &[Figures]) {
         println!();
     }
     println!(
-        "each segment is counted and dropped at the same place, behind the kernel's tracker; adds: to the same \
-         way without a filter, round by round"
+        "each segment is counted and dropped at the same place, behind the kernel's tracker; adds: to bare \
+         XDP_PASS, round by round"
     );
 }
 
