@@ -95,11 +95,7 @@ impl Interface {
     #[inline(always)]
     #[must_use]
     pub const fn link(self) -> Link {
-        if self.raw_ip == 0 {
-            Link::Ethernet
-        } else {
-            Link::RawIp
-        }
+        Link::from_raw_ip(self.raw_ip as u32)
     }
 }
 

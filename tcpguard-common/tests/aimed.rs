@@ -6,18 +6,18 @@
     reason = "what a test relies on fails it by panicking"
 )]
 
+mod segment;
+
 use std::ops::Range;
 
 use tcpguard_common::{
     conn::{
-        seen::Seen,
         state::State,
         time::{SECOND, Ticks},
         witness::Plea,
     },
     flags::TcpFlags,
     flow::{FlowKey4, FlowKey6, Way},
-    seq::SeqNum,
     table::{
         Choice, EMPTY, VAIN, View, WAYS, choose,
         host::Table,
@@ -26,6 +26,8 @@ use tcpguard_common::{
     },
     verdict::Verdict,
 };
+
+use self::segment::seen;
 
 /// Connections of an attacker.
 const MILLION: u32 = 1_000_000;
@@ -190,18 +192,6 @@ fn keys_that_meet_under_other_seeds_are_spread_as_by_chance() {
         let aimed = homeless(keys.iter().map(|key| key.hash(&seeds[0])), CROWDED);
         assert!(aimed > 2 * most[1], "{name}: {aimed}");
         assert_spread(name, most, |number| keys[number as usize]);
-    }
-}
-
-fn seen(flags: TcpFlags, seq: u32, ack: u32, now: u32) -> Seen {
-    Seen {
-        flags,
-        seq: SeqNum(seq),
-        ack: SeqNum(ack),
-        sacked: SeqNum(ack),
-        now: Ticks(now),
-        window: 65_535,
-        ..Seen::NOTHING
     }
 }
 

@@ -6,6 +6,8 @@
     reason = "what a test relies on fails it by panicking"
 )]
 
+mod segment;
+
 use std::collections::HashMap;
 
 use tcpguard_common::{
@@ -13,12 +15,11 @@ use tcpguard_common::{
         ruling::Ruling,
         seen::{Seen, Voice},
         state::State,
-        time::{SECOND, Ticks, lifetime},
+        time::{SECOND, lifetime},
         witness::Plea,
     },
     flags::TcpFlags,
     flow::{FlowKey4, Way},
-    seq::SeqNum,
     table::{
         WAYS,
         host::Table,
@@ -28,21 +29,11 @@ use tcpguard_common::{
     verdict::Verdict,
 };
 
+use self::segment::seen;
+
 fn key(number: u32) -> FlowKey4 {
     let port = u16::try_from(1024 + number % 60_000).unwrap();
     FlowKey4::new((0x0a00_0000 + number / 60_000, port), (0xc0a8_0001, 80)).0
-}
-
-fn seen(flags: TcpFlags, seq: u32, ack: u32, now: u32) -> Seen {
-    Seen {
-        flags,
-        seq: SeqNum(seq),
-        ack: SeqNum(ack),
-        sacked: SeqNum(ack),
-        now: Ticks(now),
-        window: 65_535,
-        ..Seen::NOTHING
-    }
 }
 
 fn step<K: Key + Default>(table: &Table<K>, key: &K, way: Way, seen: &Seen) -> Ruling {

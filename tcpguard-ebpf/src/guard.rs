@@ -65,8 +65,8 @@ impl<C: Admitting + Buffer + Hooked + Kept + Optioned + Parseable + Tracked + Tr
 
 /// Judges a frame, counts it, and writes its judgement down if the loader asked for that.
 ///
-/// The first look takes it for a plain segment in one buffer, as nearly all are. Whatever else there
-/// is, is found by a second look.
+/// The first look takes it for a plain segment whose length is known without a call, as nearly all are.
+/// Whatever else there is, is found by a second look.
 #[inline(always)]
 pub(crate) fn guard<C: Guarded>(ctx: &C) -> Verdict {
     let place = Place::of(ctx);

@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::OsStr,
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -35,6 +36,18 @@ pub fn stop_on_signal() -> Result<Arc<AtomicBool>> {
         flag::register(signal, Arc::clone(&stop)).context("failed to listen for signals")?;
     }
     Ok(stop)
+}
+
+/// What a thread has had of a CPU, by its `schedstat` under /proc.
+///
+/// # Errors
+///
+/// If the thread is gone, or the kernel keeps no such times.
+pub fn time_on_cpu(schedstat: &Path) -> Result<Duration> {
+    let told = fs::read_to_string(schedstat)?;
+    let nanos = told.split_whitespace().next();
+    let nanos = nanos.context("the kernel keeps no times of threads (SCHED_INFO)")?;
+    Ok(Duration::from_nanos(nanos.parse()?))
 }
 
 /// What the command prints; its own complaints go into the error.

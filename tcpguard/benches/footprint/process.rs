@@ -3,6 +3,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result};
+use xtask::process::time_on_cpu;
 
 /// One that runs.
 #[derive(Clone, Copy)]
@@ -13,10 +14,7 @@ impl Process {
     pub(crate) fn spent(self) -> Result<Duration> {
         let mut spent = Duration::ZERO;
         for thread in fs::read_dir(self.file("task"))? {
-            let schedstat = fs::read_to_string(thread?.path().join("schedstat"))?;
-            let nanos = schedstat.split_whitespace().next();
-            let nanos = nanos.context("the kernel keeps no times of threads (SCHED_INFO)")?;
-            spent += Duration::from_nanos(nanos.parse()?);
+            spent += time_on_cpu(&thread?.path().join("schedstat"))?;
         }
         Ok(spent)
     }

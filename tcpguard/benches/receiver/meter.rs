@@ -1,7 +1,7 @@
 //! What the kernel counts of the receiver.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{Read as _, Seek as _},
     thread,
     time::Duration,
@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use nix::unistd::Pid;
+use xtask::process::time_on_cpu;
 
 use crate::lab::place::{Place, RECEIVING};
 
@@ -53,10 +54,7 @@ impl Meter {
     }
 
     fn spent(&self) -> Result<Duration> {
-        let schedstat = fs::read_to_string(format!("/proc/{}/schedstat", self.poller))?;
-        let nanos = schedstat.split_whitespace().next();
-        let nanos = nanos.context("the kernel keeps no times of threads (SCHED_INFO)")?;
-        Ok(Duration::from_nanos(nanos.parse()?))
+        time_on_cpu(format!("/proc/{}/schedstat", self.poller).as_ref())
     }
 
     /// Waits until the receiver has nothing to do any more.

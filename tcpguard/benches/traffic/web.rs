@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -17,6 +16,7 @@ use tokio::{
     net::{self, TcpStream},
     runtime, time,
 };
+use xtask::lab::background::Background;
 
 use crate::lab::{
     cpus::{THIS, pin},
@@ -35,8 +35,7 @@ const BODY: usize = 1000;
 
 /// Answers until it is dropped.
 pub(crate) struct Server {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Background,
 }
 
 impl Server {
@@ -46,27 +45,13 @@ impl Server {
             .within(|| TcpListener::bind((SERVER, PORT)))?
             .with_context(|| format!("failed to listen on port {PORT}"))?;
         listener.set_nonblocking(true)?;
-        let (stop, cpu) = (Arc::new(AtomicBool::new(false)), place.cpus.receiver);
-        let told = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            if let Err(error) = serve_until(&told, listener, cpu) {
+        let cpu = place.cpus.receiver;
+        let thread = Background::start("web", move |stop| {
+            if let Err(error) = serve_until(stop, listener, cpu) {
                 eprintln!("warning: the web server has ended: {error:#}");
             }
-        });
-        Ok(Self {
-            stop,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // Its panic has been printed.
-            let _ = thread.join();
-        }
+        })?;
+        Ok(Self { _thread: thread })
     }
 }
 

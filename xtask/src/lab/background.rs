@@ -11,16 +11,19 @@ use std::{
 use anyhow::{Context, Result};
 
 /// The thread and the flag that stops it. Its loop must look at the flag several times a second.
-pub(super) struct Background {
+#[derive(Debug)]
+pub struct Background {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Background {
-    pub(super) fn start(
-        name: &str,
-        work: impl FnOnce(&AtomicBool) + Send + 'static,
-    ) -> Result<Self> {
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no thread.
+    pub fn start(name: &str, work: impl FnOnce(&AtomicBool) + Send + 'static) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = thread::Builder::new()

@@ -30,5 +30,5 @@ pub mod weather;
 pub mod web;
 pub mod witness;
 
-mod background;
+pub mod background;
 mod iproute;
