@@ -2,6 +2,7 @@
 
 use crate::{
     conn::time::{FORGIVEN, Ticks},
+    cookie::{Means, When},
     counters::{Counters, Events},
     parse::Link,
     policy::Policy,
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// Raised with every change to a type or a name in this file or to a type that it uses.
-pub const ABI_VERSION: u32 = 8;
+pub const ABI_VERSION: u32 = 9;
 
 /// The XDP program.
 pub const INGRESS_PROGRAM: &str = "tcpguard_ingress";
@@ -21,7 +22,7 @@ pub const EGRESS_PROGRAM: &str = "tcpguard_egress";
 pub const CONFIG: &str = "CONFIG";
 /// The map in which they lie, and nothing else: a section of the object, whose name tells who reads it
 /// whether what follows is [`ABI_VERSION`]'s. aya takes what begins with `.rodata` for constants.
-pub const CONFIG_MAP: &str = ".rodata.abi8";
+pub const CONFIG_MAP: &str = ".rodata.abi9";
 /// What the names of that map begin with, whatever the version.
 pub const CONFIG_MAPS: &str = ".rodata.abi";
 /// Per-CPU array of [`Counters`], by [`counter_index`].
@@ -55,6 +56,11 @@ pub const PREFIXES6: &str = "PREFIXES6";
 pub const LIMITS: &str = "LIMITS";
 /// Array of [`crate::limit::Bucket`], two of which are a source's.
 pub const SOURCES: &str = "SOURCES";
+
+/// Hash map of [`Local`](crate::cookie::listener::Local) to [`Listener`](crate::cookie::listener::Listener).
+pub const LISTENERS: &str = "LISTENERS";
+/// Array of one [`Pressure`](crate::cookie::pressure::Pressure).
+pub const PRESSURE: &str = "PRESSURE";
 
 /// Interfaces that one guard can hold.
 pub const MAX_INTERFACES: usize = 32;
@@ -154,8 +160,12 @@ pub struct Config {
     pub buckets: u32,
     /// What of an address is one source: of IPv4, and the first two words of IPv6.
     pub source_masks: [u32; 3],
-    /// Zero.
-    pub reserved: u32,
+    /// When SYNs are answered with cookies, a [`When`].
+    pub cookies: u32,
+    /// What the stack accepts beside a cookie.
+    pub means: Means,
+    /// The hop limits of what the host sends: of IPv4, and of IPv6.
+    pub hop_limits: [u16; 2],
     /// Of the flow tables' hash.
     pub seed: Seed,
     /// The release that made the programs, as text, with zeros behind it.
@@ -185,7 +195,9 @@ impl Config {
         limits: 0,
         buckets: 0,
         source_masks: [u32::MAX; 3],
-        reserved: 0,
+        cookies: When::Off as u32,
+        means: Means::NONE,
+        hop_limits: [64, 64],
         // Known to everybody, but none of zeros, with which all connections would be one to the hash.
         seed: Seed::known(0),
         release: release(),
@@ -288,12 +300,12 @@ impl Adjudication {
 
 const _: () = assert!(Verdict::CELLS < 256);
 const _: () = assert!(size_of::<Policy>() == 16);
-const _: () = assert!(size_of::<Config>() == 208 + 8 * MAX_INTERFACES);
+const _: () = assert!(size_of::<Config>() == 216 + 8 * MAX_INTERFACES);
 const _: () = assert!(core::mem::offset_of!(Config, transcript) == 32);
 const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 72);
-const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 208);
+const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 216);
 const _: () = assert!(size_of::<Adjudication>() == 24);
-const _: () = assert!(size_of::<Events>() == 8 * 103);
+const _: () = assert!(size_of::<Events>() == 8 * 105);
 // 32 KiB is the most that a per-CPU value may have (PCPU_MIN_UNIT_SIZE).
 const _: () = assert!(size_of::<Counters>() == 24 * Verdict::CELLS + 8 * 512);
 

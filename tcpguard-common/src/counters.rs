@@ -73,6 +73,10 @@ pub struct Events {
     pub resync: u64,
     /// Segments that passed without being remembered, because the table had no room.
     pub table_full: u64,
+    /// SYNs that were answered with a cookie.
+    pub cookies_sent: u64,
+    /// Cookies that came back.
+    pub cookies_proved: u64,
 }
 
 impl Events {
@@ -82,6 +86,8 @@ impl Events {
         adopted: 0,
         resync: 0,
         table_full: 0,
+        cookies_sent: 0,
+        cookies_proved: 0,
     };
 
     /// Counts what a ruling brought about.
@@ -96,6 +102,7 @@ impl Events {
         self.adopted += u64::from(ruling.is_adopted());
         self.resync += u64::from(ruling.is_resync());
         self.table_full += u64::from(ruling.is_table_full());
+        self.cookies_proved += u64::from(ruling.is_proved());
     }
 
     /// Adds what was counted elsewhere.
@@ -107,6 +114,8 @@ impl Events {
         self.adopted += other.adopted;
         self.resync += other.resync;
         self.table_full += other.table_full;
+        self.cookies_sent += other.cookies_sent;
+        self.cookies_proved += other.cookies_proved;
     }
 }
 

@@ -46,6 +46,7 @@ pub mod conn;
 pub mod flow;
 pub mod table;
 
+pub mod cookie;
 pub mod limit;
 
 pub mod abi;

@@ -8,6 +8,7 @@ use aya::Pod;
 
 use crate::{
     abi::{Adjudication, Config},
+    cookie::pressure::Pressure,
     counters::{Counters, Events},
     evidence::Shelf,
     flow::{FlowKey4, FlowKey6},
@@ -32,6 +33,8 @@ unsafe impl Pod for PortSet {}
 unsafe impl Pod for Bucket {}
 // SAFETY: as above.
 unsafe impl Pod for SynLimit {}
+// SAFETY: as above.
+unsafe impl Pod for Pressure {}
 // SAFETY: as above; of an entry, every field is a number of which any value is valid.
 unsafe impl Pod for Set<FlowKey4> {}
 // SAFETY: as above.

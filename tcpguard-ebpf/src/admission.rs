@@ -25,7 +25,7 @@ use tcpguard_common::{
 
 use crate::{
     config::{self, Hooked},
-    flow, guard, limits,
+    cookie, flow, guard, limits,
     maps::{PORTS, PREFIXES4, PREFIXES6},
     parsed::Parsed,
 };
@@ -39,7 +39,11 @@ pub(crate) trait Admitting {
 impl Admitting for XdpContext {
     #[inline(always)]
     fn admit(&self, parsed: &mut Parsed) {
-        if config::lists::<Self>() || config::limits_any_ports() || config::limits_rates() {
+        if config::lists::<Self>()
+            || config::limits_any_ports()
+            || config::limits_rates()
+            || cookie::is_on()
+        {
             ingress_admit(self.ctx, parsed);
         }
     }
@@ -66,31 +70,36 @@ extern "C" fn ingress_admit(ctx: *mut xdp_md, parsed: *mut Parsed) -> u32 {
         lookup6(parsed.ends6()[0])
     };
     parsed.standing = standing as u16;
-    let trusted = matches!(Standing::from_number(standing), Standing::Trusted);
-    if matches!(parsed.seen.class(), Class::Syn)
-        && !trusted
-        && guard::is_tracked::<XdpContext>(parsed)
-        && let Some(reason) = refusal(&XdpContext::new(ctx), parsed)
-    {
-        let refused = config::policy::<XdpContext>().apply(Verdict::dropped(reason));
-        parsed.seen = parsed.seen.opening(refused);
+    if matches!(parsed.seen.class(), Class::Syn) && guard::is_tracked::<XdpContext>(parsed) {
+        admit_syn(&XdpContext::new(ctx), parsed);
     }
     0
 }
 
-/// Why a SYN may open no connection. What is refused for its port takes nothing of anybody's rate, nor does
-/// what opens none.
+/// What becomes of a SYN. What is refused for its port takes nothing of anybody's rate, nor does what opens no
+/// connection.
 #[inline(always)]
-fn refusal(ctx: &XdpContext, parsed: &Parsed) -> Option<Reason> {
+fn admit_syn(ctx: &XdpContext, parsed: &mut Parsed) {
     let (slot, _) = config::interface(ctx);
-    if !admits(slot, parsed.ports()[1]) {
-        Some(Reason::InboundClosed)
-    } else if config::limits_rates() && !flow::is_open(parsed) && limits::is_exceeded(slot, parsed)
+    let trusted = matches!(parsed.standing(), Standing::Trusted);
+    if !trusted && !admits(slot, parsed.ports()[1]) {
+        refuse(parsed, Reason::InboundClosed);
+    } else if cookie::is_wanted(ctx, parsed) {
+        parsed.is_answered = 1;
+    } else if !trusted
+        && config::limits_rates()
+        && !flow::is_open(parsed)
+        && limits::is_exceeded(slot, parsed)
     {
-        Some(Reason::RateLimited)
-    } else {
-        None
+        refuse(parsed, Reason::RateLimited);
     }
+}
+
+/// Lets a SYN open no connection, if that is enforced.
+#[inline(always)]
+fn refuse(parsed: &mut Parsed, reason: Reason) {
+    let refused = config::policy::<XdpContext>().apply(Verdict::dropped(reason));
+    parsed.seen = parsed.seen.opening(refused);
 }
 
 /// Whether a SYN to this port may open a connection.

@@ -18,8 +18,10 @@
 )]
 
 mod admission;
+mod answer;
 mod clock;
 mod config;
+mod cookie;
 mod evidence;
 mod flood;
 mod flow;
@@ -133,7 +135,7 @@ fn shuffled_hash(ctx: XdpContext) -> u32 {
 #[xdp(frags)]
 fn shuffled_guard(ctx: XdpContext) -> u32 {
     shuffle(&ctx);
-    if guard(&ctx).is_drop() {
+    if guard(&ctx).verdict.is_drop() {
         xdp_action::XDP_DROP
     } else {
         xdp_action::XDP_PASS

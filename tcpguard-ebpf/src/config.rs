@@ -13,6 +13,7 @@ use aya_ebpf::{
 use tcpguard_common::{
     abi::{Config, Hook, Interface, MAX_INTERFACES},
     conn::{seen::Voice, time::Ticks},
+    cookie::{Means, When},
     parse::Link,
     policy::Policy,
     table::key::Seed,
@@ -20,7 +21,7 @@ use tcpguard_common::{
 
 // In a map of its own, so that others read it: `abi::CONFIG_MAP`.
 #[unsafe(no_mangle)]
-#[unsafe(link_section = ".rodata.abi8")]
+#[unsafe(link_section = ".rodata.abi9")]
 static CONFIG: Global<Config> = Global::new(Config::DEFAULT);
 
 /// Reads one field: the whole would be copied to the stack.
@@ -143,6 +144,30 @@ pub(crate) fn source_mask6() -> [u32; 2] {
 #[inline(always)]
 pub(crate) fn keeps_evidence() -> bool {
     constant!(evidence) != 0
+}
+
+/// When SYNs are answered with cookies.
+#[inline(always)]
+pub(crate) fn cookies() -> When {
+    When::from_number(constant!(cookies))
+}
+
+/// What the stack accepts beside a cookie.
+#[inline(always)]
+pub(crate) fn means() -> Means {
+    constant!(means)
+}
+
+/// The hop limits of what this host sends, of IPv4 and of IPv6.
+#[inline(always)]
+pub(crate) fn hop_limits() -> [u16; 2] {
+    [constant!(hop_limits[0]), constant!(hop_limits[1])]
+}
+
+/// Connections that a table has room for.
+#[inline(always)]
+pub(crate) fn connections() -> u32 {
+    constant!(connections)
 }
 
 /// Whether connections are tracked.

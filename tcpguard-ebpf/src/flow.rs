@@ -235,14 +235,20 @@ fn stray<I: Ends<Key: Tabled + Witnessed + Held> + Listed>(
     let (key, seen) = (I::Key::of(parsed), &parsed.seen);
     let sixteen = Sixteen::of(key);
     // With no room for an entry, that there is none proves nothing.
-    let is_refused = can_be_plain(segment)
+    let is_stray = can_be_plain(segment)
         && sixteen.find().is_none()
         && sixteen.choose(seen.now).is_some()
-        && !is_learned(seen.now)
-        && (clock::is_replayed()
-            || matches!(crate::witness::ask(ctx, key, way, seen), Plea::Refuse));
-    is_refused.then(|| Stray {
-        ruling: conn::refuse(seen),
+        && !is_learned(seen.now);
+    if !is_stray {
+        return None;
+    }
+    let ruling = match hear(ctx, key, way, seen) {
+        Plea::Refuse => conn::refuse(seen),
+        Plea::Forged => conn::forged(),
+        Plea::Adopt | Plea::Prove | Plea::Ignore => return None,
+    };
+    Some(Stray {
+        ruling,
         flags: seen.flags,
         standing: admission::standing::<XdpContext>(segment.ip),
     })
@@ -273,18 +279,23 @@ extern "C" fn egress_flow6(parsed: *const Parsed) -> u32 {
 #[inline(always)]
 fn arriving<K: Tabled + Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &Seen) -> u32 {
     rule(key, way, seen, || {
-        // A replay is about another time and, maybe, another host.
-        let plea = if clock::is_replayed() {
-            Plea::Refuse
-        } else {
-            crate::witness::ask(ctx, key, way, seen)
-        };
+        let plea = hear(ctx, key, way, seen);
         if matches!(plea, Plea::Refuse) && is_learned(seen.now) {
             witness::learn(seen)
         } else {
             plea
         }
     })
+}
+
+/// What the witness says. A replay is about another time and, maybe, another host.
+#[inline(always)]
+fn hear<K: Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &Seen) -> Plea {
+    if clock::is_replayed() {
+        Plea::Refuse
+    } else {
+        crate::witness::ask(ctx, key, way, seen)
+    }
 }
 
 /// Whether a connection without an entry may have been there before, or had no room.

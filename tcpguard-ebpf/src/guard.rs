@@ -13,6 +13,7 @@ use tcpguard_common::{
 use crate::{
     admission::{self, Admitting, Listed},
     config::{self, Hooked},
+    cookie::Cookied,
     evidence::Kept,
     flow::{self, Course, Stray, Tracked},
     options::Optioned,
@@ -32,10 +33,22 @@ const DENIED: Verdict = Verdict::dropped(Reason::Denied);
 #[derive(Clone, Copy)]
 pub(crate) struct Judgement {
     pub(crate) verdict: Verdict,
+    /// Whether it is a SYN that is answered here, and goes no further.
+    pub(crate) is_answered: bool,
     pub(crate) ruling: u32,
 }
 
 impl Judgement {
+    /// Of a frame that is passed on or dropped.
+    #[inline(always)]
+    fn new(verdict: Verdict, ruling: u32) -> Self {
+        Self {
+            verdict,
+            is_answered: false,
+            ruling,
+        }
+    }
+
     /// As one number, which is never 0.
     #[inline(always)]
     fn bits(self) -> u64 {
@@ -45,20 +58,18 @@ impl Judgement {
     /// From such a number.
     #[inline(always)]
     fn from_bits(bits: u64) -> Option<Self> {
-        Some(Self {
-            verdict: Verdict::from_cell((bits & 0xff) as usize)?,
-            ruling: (bits >> 32) as u32,
-        })
+        let verdict = Verdict::from_cell((bits & 0xff) as usize)?;
+        Some(Self::new(verdict, (bits >> 32) as u32))
     }
 }
 
 /// What a hook's context has to be able to do.
 pub(crate) trait Guarded:
-    Admitting + Buffer + Hooked + Kept + Optioned + Parseable + Tracked + Transcribe
+    Admitting + Buffer + Cookied + Kept + Optioned + Parseable + Tracked + Transcribe
 {
 }
 
-impl<C: Admitting + Buffer + Hooked + Kept + Optioned + Parseable + Tracked + Transcribe> Guarded
+impl<C: Admitting + Buffer + Cookied + Kept + Optioned + Parseable + Tracked + Transcribe> Guarded
     for C
 {
 }
@@ -68,7 +79,7 @@ impl<C: Admitting + Buffer + Hooked + Kept + Optioned + Parseable + Tracked + Tr
 /// The first look takes it for a plain segment whose length is known without a call, as nearly all are.
 /// Whatever else there is, is found by a second look.
 #[inline(always)]
-pub(crate) fn guard<C: Guarded>(ctx: &C) -> Verdict {
+pub(crate) fn guard<C: Guarded>(ctx: &C) -> Judgement {
     let place = Place::of(ctx);
     let seen = if config::lists::<C>() {
         look_at_listed(ctx, place)
@@ -82,7 +93,7 @@ pub(crate) fn guard<C: Guarded>(ctx: &C) -> Verdict {
         look_again(ctx, place, seen == ABSENT)
     };
     transcript::write(ctx, place, judgement);
-    judgement.verdict
+    judgement
 }
 
 /// [`look`] by a call where sources are listed, so that nobody else pays for asking.
@@ -153,10 +164,8 @@ fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const LISTED: bool>(
     } else {
         return accept::<C, _>(ctx, place, segment);
     };
-    let judgement = Judgement {
-        verdict: config::policy::<C>().toward(standing).apply(objection),
-        ruling: 0,
-    };
+    let verdict = config::policy::<C>().toward(standing).apply(objection);
+    let judgement = Judgement::new(verdict, 0);
     if LISTED && !judgement.verdict.is_drop() {
         return 0;
     }
@@ -181,8 +190,7 @@ fn accept<C: Guarded, I: Ends<Key: Tabled>>(
         }
     }
     report::accepted(place, segment.tcp.flags(), ctx.known_octets());
-    let verdict = Verdict::ACCEPT;
-    Judgement { verdict, ruling }.bits()
+    Judgement::new(Verdict::ACCEPT, ruling).bits()
 }
 
 /// Judges and counts a frame that may be anything; the first look knows if it is a plain segment that has
@@ -191,10 +199,8 @@ fn accept<C: Guarded, I: Ends<Key: Tabled>>(
 fn look_again<C: Guarded>(ctx: &C, place: Place, is_absent: bool) -> Judgement {
     if is_absent && let Some(stray) = Stray::from_bits(ctx.stray(place.raw_ip())) {
         let policy = config::policy::<C>().toward(stray.standing);
-        let judgement = Judgement {
-            verdict: policy.apply(stray.ruling.verdict()),
-            ruling: stray.ruling.bits(),
-        };
+        let verdict = policy.apply(stray.ruling.verdict());
+        let judgement = Judgement::new(verdict, stray.ruling.bits());
         report::segment(ctx, place, judgement, stray.flags, ctx.known_octets());
         return judgement;
     }
@@ -224,10 +230,7 @@ fn frame_without_segment<C: Guarded>(
     verdict: Verdict,
     octets: u32,
 ) -> Judgement {
-    let judgement = Judgement {
-        verdict: config::policy::<C>().apply(verdict),
-        ruling: 0,
-    };
+    let judgement = Judgement::new(config::policy::<C>().apply(verdict), 0);
     report::frame(ctx, place, judgement, octets);
     judgement
 }
@@ -253,11 +256,19 @@ pub(crate) fn follow<C: Guarded>(ctx: &C) {
 #[inline(always)]
 fn judge<C: Guarded>(ctx: &C, parsed: &mut Parsed) -> Judgement {
     ctx.admit(parsed);
+    if parsed.is_answered != 0 {
+        return Judgement {
+            is_answered: true,
+            ..Judgement::new(Verdict::ACCEPT, 0)
+        };
+    }
+    ctx.overhear(parsed);
     let mut verdict = judge_flags(parsed.flags());
     let mut ruling = 0;
     if is_tracked::<C>(parsed) {
         let ruled = flow::track(ctx, parsed, config::voice::<C>());
         report::event::<C>(ruled);
+        C::weigh(ruled);
         verdict = ruled.verdict();
         ruling = ruled.bits();
     }
@@ -273,7 +284,7 @@ fn judge<C: Guarded>(ctx: &C, parsed: &mut Parsed) -> Judgement {
     {
         verdict = denied;
     }
-    Judgement { verdict, ruling }
+    Judgement::new(verdict, ruling)
 }
 
 /// Whether the tracker is asked about a segment.

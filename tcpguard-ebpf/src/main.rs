@@ -18,8 +18,10 @@
 )]
 
 mod admission;
+mod answer;
 mod clock;
 mod config;
+mod cookie;
 mod evidence;
 mod flow;
 mod guard;
@@ -44,8 +46,11 @@ use crate::guard::{follow, guard};
 /// What arrives at a guarded interface.
 #[xdp(frags)]
 fn tcpguard_ingress(ctx: XdpContext) -> u32 {
-    if guard(&ctx).is_drop() {
+    let judgement = guard(&ctx);
+    if judgement.verdict.is_drop() {
         xdp_action::XDP_DROP
+    } else if judgement.is_answered {
+        answer::answer(&ctx)
     } else {
         xdp_action::XDP_PASS
     }
@@ -61,7 +66,7 @@ fn tcpguard_egress(ctx: TcContext) -> i32 {
         follow(&ctx);
         return TC_ACT_UNSPEC;
     }
-    if guard(&ctx).is_drop() {
+    if guard(&ctx).verdict.is_drop() {
         TC_ACT_SHOT
     } else {
         TC_ACT_UNSPEC

@@ -1,12 +1,16 @@
 //! Every map: who writes it, who reads it, what happens when it is full.
 
 use aya_ebpf::{
-    btf_maps::{Array, LpmTrie, PerCpuArray},
+    btf_maps::{Array, LpmTrie, LruHashMap, PerCpuArray},
     macros::btf_map,
 };
 use tcpguard_common::{
     abi::{Adjudication, Fullness, HOOKS},
     conn::time::Ticks,
+    cookie::{
+        listener::{Listener, Local},
+        pressure::Pressure,
+    },
     counters::{Counters, Events},
     evidence::Shelf,
     flow::{FlowKey4, FlowKey6},
@@ -76,6 +80,16 @@ pub(crate) static PREFIXES6: LpmTrie<[u32; 4], u32, 1> = LpmTrie::new();
 /// When a table was last full. Written by both hooks, read by them. One entry.
 #[btf_map]
 pub(crate) static FULLNESS: Array<Fullness, 1> = Array::new();
+
+/// Ends of this host that answer SYNs. Written by the egress hook, which learns of them, and by the ingress
+/// hook, which asks them; read by the latter. If there are more, those that are asked least are asked as if
+/// they were new.
+#[btf_map]
+pub(crate) static LISTENERS: LruHashMap<Local, Listener, 4096> = LruHashMap::new();
+
+/// How many handshakes are not completed. Written and read by the ingress hook, read by the loader. One entry.
+#[btf_map]
+pub(crate) static PRESSURE: Array<Pressure, 1> = Array::new();
 
 /// Connections of IPv4, by `table::key::Location`. Written by both hooks, read by them and through
 /// mmap by user space. The loader sets the size. What happens when it is full: `table`.

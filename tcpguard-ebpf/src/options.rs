@@ -11,6 +11,7 @@ use aya_ebpf::{
 };
 use tcpguard_common::{
     conn::seen::Seen,
+    cookie::offer::Offer,
     flags::TcpFlags,
     seq::SeqNum,
     wire::options::{self, MAX_LEN, Octets},
@@ -25,6 +26,9 @@ pub(crate) trait Optioned {
 
     /// The highest octet that is acknowledged.
     fn sacked(&self, at: u32, len: u32, ack: u32) -> u32;
+
+    /// What a SYN offers.
+    fn offer(&self, at: u32, len: u32, offer: &mut Offer);
 }
 
 impl Optioned for XdpContext {
@@ -37,6 +41,11 @@ impl Optioned for XdpContext {
     fn sacked(&self, at: u32, len: u32, ack: u32) -> u32 {
         ingress_sacked(self.ctx, at, len, ack)
     }
+
+    #[inline(always)]
+    fn offer(&self, at: u32, len: u32, offer: &mut Offer) {
+        ingress_offer(self.ctx, at, len, offer);
+    }
 }
 
 impl Optioned for TcContext {
@@ -48,6 +57,11 @@ impl Optioned for TcContext {
     #[inline(always)]
     fn sacked(&self, at: u32, len: u32, ack: u32) -> u32 {
         egress_sacked(self.skb.skb, at, len, ack)
+    }
+
+    #[inline(always)]
+    fn offer(&self, at: u32, len: u32, offer: &mut Offer) {
+        egress_offer(self.skb.skb, at, len, offer);
     }
 }
 
@@ -90,6 +104,18 @@ extern "C" fn egress_sacked(ctx: *mut __sk_buff, at: u32, len: u32, ack: u32) ->
     sacked(&TcContext::new(ctx), at, len, ack)
 }
 
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn ingress_offer(ctx: *mut xdp_md, at: u32, len: u32, offer: *mut Offer) -> u32 {
+    read_offer(&XdpContext::new(ctx), at, len, offer)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn egress_offer(ctx: *mut __sk_buff, at: u32, len: u32, offer: *mut Offer) -> u32 {
+    read_offer(&TcContext::new(ctx), at, len, offer)
+}
+
 #[inline(always)]
 fn window_scale(ctx: &impl Buffer, at: u32, len: u32) -> u32 {
     let scale = PacketOptions::new(ctx, at, len).and_then(|found| options::window_scale(&found));
@@ -102,6 +128,18 @@ fn sacked(ctx: &impl Buffer, at: u32, len: u32, ack: u32) -> u32 {
         Some(found) => options::sacked(&found, SeqNum(ack)).0,
         None => ack,
     }
+}
+
+#[inline(always)]
+fn read_offer(ctx: &impl Buffer, at: u32, len: u32, offer: *mut Offer) -> u32 {
+    // SAFETY: the verifier lets a caller pass memory of this size or null, which is tested.
+    if let Some(offer) = unsafe { offer.as_mut() } {
+        *offer = Offer::NOTHING;
+        if let Some(found) = PacketOptions::new(ctx, at, len) {
+            offer.read(&found);
+        }
+    }
+    0
 }
 
 /// The options of a header in the linear part of a buffer.
@@ -135,6 +173,13 @@ impl PacketOptions {
 }
 
 impl Octets for PacketOptions {
+    #[inline(always)]
+    fn two(&self, at: usize) -> Option<[u8; 2]> {
+        let octets = self.at::<2>(at)?;
+        // SAFETY: two octets are there; the verifier proves it again at load time.
+        Some(unsafe { *octets.cast() })
+    }
+
     #[inline(always)]
     fn three(&self, at: usize) -> Option<[u8; 3]> {
         let octets = self.at::<3>(at)?;

@@ -17,6 +17,10 @@ use tcpguard_common::{
         seen::{Seen, Voice},
         time::Ticks,
     },
+    cookie::{
+        listener::{Listener, Local},
+        offer::Offer,
+    },
     flags::TcpFlags,
     flow::{Ends, FlowKey4, FlowKey6, Way},
     parse::{self, Link, Plain},
@@ -54,6 +58,12 @@ pub(crate) struct Parsed {
     pub(crate) options_len: u16,
     /// What is said of the source, a [`Standing`].
     pub(crate) standing: u16,
+    /// What it offers, if it is a SYN that may be answered with a cookie, or the answer to a SYN.
+    pub(crate) offer: Offer,
+    /// On whose behalf it is answered then.
+    pub(crate) listener: Listener,
+    /// Whether it is answered by the guard, 0 or 1.
+    pub(crate) is_answered: u32,
 }
 
 impl Parsed {
@@ -93,6 +103,7 @@ impl Parsed {
         self.options_at = segment.options_at;
         self.options_len = u16::from(segment.options_len);
         self.standing = Standing::Unlisted as u16;
+        self.is_answered = 0;
     }
 
     /// Writes down which connection a plain segment is of, and returns which way it goes.
@@ -130,6 +141,27 @@ impl Parsed {
         } else {
             self.key6.ports
         })
+    }
+
+    /// The address and port that it goes to.
+    #[inline(always)]
+    pub(crate) fn destination(&self) -> Local {
+        self.end(self.way())
+    }
+
+    /// The address and port that it comes from.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> Local {
+        self.end(self.way().reverse())
+    }
+
+    #[inline(always)]
+    fn end(&self, way: Way) -> Local {
+        if self.version == 4 {
+            Local::destination4(&self.key4, way)
+        } else {
+            Local::destination6(&self.key6, way)
+        }
     }
 
     /// The flags of the segment.

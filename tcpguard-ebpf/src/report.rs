@@ -1,7 +1,11 @@
 //! Counting.
 
 use tcpguard_common::{
-    abi::counter_index, conn::ruling::Ruling, counters::Counters, flags::TcpFlags, parse::Link,
+    abi::{Hook, counter_index},
+    conn::ruling::Ruling,
+    counters::Counters,
+    flags::TcpFlags,
+    parse::Link,
     verdict::Verdict,
 };
 
@@ -104,6 +108,18 @@ pub(crate) fn event<C: Hooked>(ruling: Ruling) {
         // SAFETY: as with the counters.
         unsafe {
             (*events).count(ruling);
+        }
+    }
+}
+
+/// Counts a SYN that was answered with a cookie.
+#[inline(always)]
+pub(crate) fn cookie_sent() {
+    if let Some(events) = EVENTS.get_ptr_mut(Hook::Ingress as u32) {
+        #[expect(unsafe_code, reason = "map values are reached through raw pointers")]
+        // SAFETY: as with the counters.
+        unsafe {
+            (*events).cookies_sent += 1;
         }
     }
 }

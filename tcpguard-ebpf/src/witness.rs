@@ -5,7 +5,10 @@ use core::ptr;
 
 use aya_ebpf::{
     bindings::{bpf_sock, bpf_sock_tuple, xdp_md},
-    helpers::generated::{bpf_sk_release, bpf_skc_lookup_tcp, bpf_tcp_check_syncookie},
+    helpers::generated::{
+        bpf_sk_release, bpf_skc_lookup_tcp, bpf_tcp_check_syncookie,
+        bpf_tcp_raw_check_syncookie_ipv4, bpf_tcp_raw_check_syncookie_ipv6,
+    },
 };
 use tcpguard_common::{
     conn::{
@@ -15,6 +18,8 @@ use tcpguard_common::{
     flags::TcpFlags,
     flow::{FlowKey4, FlowKey6, Way},
 };
+
+use crate::cookie;
 
 /// The network namespace of the interface (`BPF_F_CURRENT_NETNS`).
 const THIS_NAMESPACE: u64 = u64::MAX;
@@ -32,6 +37,8 @@ pub(crate) trait Witnessed: Copy {
     fn header(&self, way: Way) -> Self::Header;
     /// Its ports, source first, in network order.
     fn ports(&self, way: Way) -> [u16; 2];
+    /// Whether a segment with these headers carries a cookie of this machine's, whatever socket sent it.
+    fn is_proof(header: &mut Self::Header, segment: &mut [u32; 5]) -> bool;
 }
 
 impl Witnessed for FlowKey4 {
@@ -60,6 +67,18 @@ impl Witnessed for FlowKey4 {
     fn ports(&self, way: Way) -> [u16; 2] {
         way.order(self.ports).map(u16::to_be)
     }
+
+    #[inline(always)]
+    fn is_proof(header: &mut Self::Header, segment: &mut [u32; 5]) -> bool {
+        // SAFETY: both have the size of the kernel's headers.
+        let answer = unsafe {
+            bpf_tcp_raw_check_syncookie_ipv4(
+                ptr::from_mut(header).cast(),
+                ptr::from_mut(segment).cast(),
+            )
+        };
+        answer == 0
+    }
 }
 
 impl Witnessed for FlowKey6 {
@@ -82,6 +101,18 @@ impl Witnessed for FlowKey6 {
     #[inline(always)]
     fn ports(&self, way: Way) -> [u16; 2] {
         way.order(self.ports).map(u16::to_be)
+    }
+
+    #[inline(always)]
+    fn is_proof(header: &mut Self::Header, segment: &mut [u32; 5]) -> bool {
+        // SAFETY: both have the size of the kernel's headers.
+        let answer = unsafe {
+            bpf_tcp_raw_check_syncookie_ipv6(
+                ptr::from_mut(header).cast(),
+                ptr::from_mut(segment).cast(),
+            )
+        };
+        answer == 0
     }
 }
 
@@ -120,24 +151,23 @@ fn look_up<K: Witnessed>(ctx: *mut xdp_md, key: &K, way: Way) -> *mut bpf_sock {
     }
 }
 
-/// Whether a bare ACK to a listener answers a SYN cookie that it sent.
+/// Whether a segment to a listener completes a handshake by a SYN cookie: one of the guard's, or one that
+/// the listener sent.
 #[inline(always)]
 fn cookie<K: Witnessed>(socket: *mut bpf_sock, key: &K, way: Way, seen: &Seen) -> Plea {
+    let mut header = key.header(way);
+    let mut segment = segment(key, way, seen);
+    if cookie::may_prove(seen) {
+        return if K::is_proof(&mut header, &mut segment) {
+            Plea::Prove
+        } else {
+            Plea::Forged
+        };
+    }
     let turns = TcpFlags::SYN.with(TcpFlags::RST).with(TcpFlags::FIN);
     if seen.flags.intersects(turns) {
         return Plea::Refuse;
     }
-    let mut header = key.header(way);
-    let [source, destination] = key.ports(way);
-    let ports = u32::from(source) | u32::from(destination) << 16;
-    let offset_and_flags = u32::from_ne_bytes([0x50, TcpFlags::ACK.bits() as u8, 0, 0]);
-    let mut segment = [
-        ports,
-        seen.seq.0.to_be(),
-        seen.ack.0.to_be(),
-        offset_and_flags,
-        0,
-    ];
     // SAFETY: both headers have the size that is told, and the socket is held.
     let answer = unsafe {
         bpf_tcp_check_syncookie(
@@ -153,4 +183,23 @@ fn cookie<K: Witnessed>(socket: *mut bpf_sock, key: &K, way: Way, seen: &Seen) -
     } else {
         Plea::Refuse
     }
+}
+
+/// A TCP header as far as the check of a cookie reads it.
+#[inline(always)]
+fn segment<K: Witnessed>(key: &K, way: Way, seen: &Seen) -> [u32; 5] {
+    let offset_and_flags = u32::from_ne_bytes([0x50, TcpFlags::ACK.bits() as u8, 0, 0]);
+    [
+        port_word(key.ports(way)),
+        seen.seq.0.to_be(),
+        seen.ack.0.to_be(),
+        offset_and_flags,
+        0,
+    ]
+}
+
+/// The first word of a TCP header, of ports in network order.
+#[inline(always)]
+pub(crate) fn port_word([source, destination]: [u16; 2]) -> u32 {
+    u32::from(source) | u32::from(destination) << 16
 }

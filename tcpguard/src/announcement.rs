@@ -16,7 +16,8 @@ pub(crate) fn announce(guard: &Guard, sources: &Sources) {
         let _ = writeln!(io::stderr(), "{}", announcement(attached));
     }
     let plan = tracked(guard.plan());
-    let _ = writeln!(io::stderr(), "{plan}{}", sources.described());
+    let (sources, cookies) = (sources.described(), guard.cookies().described());
+    let _ = writeln!(io::stderr(), "{plan}{sources}{cookies}");
 }
 
 /// Where an interface is guarded, and why there: nobody should have to guess.

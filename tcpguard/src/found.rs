@@ -21,6 +21,7 @@ use tcpguard_common::{
 use crate::{
     admission::{
         self, Admission,
+        cookies::Cookies,
         opening::{self, Opening},
         sources::Sources,
     },
@@ -173,10 +174,12 @@ impl Found {
 
     /// All that is said of who may.
     pub(crate) fn admission(&self) -> Result<Admission> {
+        let config = self.config()?;
         Ok(Admission {
             openings: self.openings()?,
-            source: admission::source_prefix(&self.config()?),
+            source: admission::source_prefix(&config),
             sources: self.sources()?,
+            cookies: Cookies::of(&config),
         })
     }
 

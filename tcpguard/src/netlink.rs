@@ -17,7 +17,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{LinkAttribute, LinkLayerType, LinkMessage, LinkXdp},
+    link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp},
     route::{RouteAttribute, RouteHeader, RouteMessage, RouteType},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -52,6 +52,43 @@ pub(crate) struct Interface {
     /// Whether it is a port of a bridge or a member of another device, so that frames which arrive
     /// may be for somebody behind it.
     pub(crate) has_controller: bool,
+    /// If it is one end of a veth pair, the other one.
+    pub(crate) veth_peer: Option<Peer>,
+}
+
+/// The other end of a veth pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// The kernel's number of it.
+    index: u32,
+    /// The number by which this network namespace knows that of the peer; nothing if it is the same.
+    namespace: Option<i32>,
+}
+
+impl Peer {
+    /// Whether an XDP program is attached to it.
+    ///
+    /// # Errors
+    ///
+    /// If the namespace is none that this process may look into.
+    pub(crate) fn has_xdp(self) -> Result<bool> {
+        let socket = connect().context("failed to open a netlink socket")?;
+        let mut link = LinkMessage::default();
+        link.header.index = self.index;
+        link.attributes
+            .extend(self.namespace.map(LinkAttribute::IfNetnsId));
+        send(&socket, RouteNetlinkMessage::GetLink(link), NLM_F_REQUEST)?;
+        for answer in receive(&socket)? {
+            if let NetlinkPayload::Error(error) = answer.payload {
+                bail!("the kernel does not show the other end: {}", error.to_io());
+            } else if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) =
+                answer.payload
+            {
+                return Ok(interface(&link).is_some_and(|it| !it.xdp_programs.is_empty()));
+            }
+        }
+        bail!("no answer")
+    }
 }
 
 impl Interface {
@@ -237,6 +274,7 @@ fn interface(link: &LinkMessage) -> Option<Interface> {
     let mut xdp_programs = Vec::new();
     let mut is_generic = false;
     let mut has_controller = false;
+    let (mut is_veth, mut peer, mut namespace) = (false, None, None);
     for attribute in &link.attributes {
         if let LinkAttribute::IfName(given) = attribute {
             name = Some(given.clone());
@@ -245,6 +283,12 @@ fn interface(link: &LinkMessage) -> Option<Interface> {
             is_generic |= xdp.iter().any(|it| matches!(it, LinkXdp::SkbProgId(_)));
         } else if let LinkAttribute::Controller(_) = attribute {
             has_controller = true;
+        } else if let LinkAttribute::LinkInfo(info) = attribute {
+            is_veth = info.contains(&LinkInfo::Kind(InfoKind::Veth));
+        } else if let LinkAttribute::Link(index) = attribute {
+            peer = Some(*index);
+        } else if let LinkAttribute::LinkNetNsId(id) = attribute {
+            namespace = Some(*id);
         }
     }
     xdp_programs.sort_unstable();
@@ -257,6 +301,9 @@ fn interface(link: &LinkMessage) -> Option<Interface> {
         xdp_programs,
         is_generic,
         has_controller,
+        veth_peer: peer
+            .filter(|_| is_veth)
+            .map(|index| Peer { index, namespace }),
     })
 }
 

@@ -31,11 +31,13 @@ impl Log {
 }
 
 /// What a guard has counted and remembers, which the programs of another release can go on with.
-pub(crate) const KEPT: [&str; 6] = [
+pub(crate) const KEPT: [&str; 8] = [
     abi::COUNTERS,
     abi::EVENTS,
     abi::EVIDENCE,
     abi::FULLNESS,
+    abi::LISTENERS,
+    abi::PRESSURE,
     abi::FLOWS4,
     abi::FLOWS6,
 ];

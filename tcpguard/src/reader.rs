@@ -9,11 +9,12 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Pod,
-    maps::{Map, MapData, PerCpuArray, PerCpuValues},
+    maps::{Array, Map, MapData, PerCpuArray, PerCpuValues},
     programs::ProgramFd,
 };
 use tcpguard_common::{
     abi::{self, Hook, counter_index},
+    cookie::pressure::Pressure,
     counters::{Counters, Events},
     parse::Link,
     policy::ReasonSet,
@@ -101,6 +102,7 @@ impl Reader {
             interfaces: self.interfaces()?,
             events,
             arrived,
+            pressure: Array::<_, Pressure>::try_from(self.map(abi::PRESSURE)?)?.get(&0, 0)?,
             tables,
             runs: self.runs(),
             alarms: Vec::new(),

@@ -15,6 +15,7 @@ use tcpguard_common::{
 use crate::{
     admission::{
         self, Admission,
+        cookies::{Asked, Cookies},
         opening::{self, Opening, Rules},
         rate::SourcePrefix,
         sources::Sources,
@@ -41,8 +42,8 @@ pub fn reload(args: &ReloadArgs) -> Result<ExitCode> {
     ensure!(
         wish.says_something(),
         "nothing to change: give --config FILE, --enforce LIST, --observe, --inbound PORTS, \
-         --syn-limit RATE, --syn-limit-source RATE, --syn-limit-prefix BITS,BITS, --trusted FILE or \
-         --denied FILE"
+         --syn-limit RATE, --syn-limit-source RATE, --syn-limit-prefix BITS,BITS, --syn-cookies WHEN, \
+         --trusted FILE or --denied FILE"
     );
     preflight::check()?;
     preflight::check_reader()?;
@@ -71,6 +72,8 @@ struct Wish {
     openings: Rules,
     /// What is one source to the limits of that; as before if that is not said.
     source: Option<SourcePrefix>,
+    /// When SYNs are answered with cookies; as before if that is not said.
+    cookies: Option<Asked>,
     /// Whether a file says it all.
     is_whole: bool,
     /// What is said of sources, of these standings; of others as before.
@@ -104,6 +107,7 @@ impl Wish {
             policy: drops.then(|| enforce::policy(said.observe, said.enforce, &file)),
             openings: file.openings(said),
             source: file.source(said),
+            cookies: file.cookies(said),
             is_whole,
             sources: file.sources(said)?,
             standings: standings.map(|(standing, _)| standing).collect(),
@@ -115,6 +119,7 @@ impl Wish {
         self.policy.is_some()
             || !self.openings.anywhere.is_nothing()
             || self.source.is_some()
+            || self.cookies.is_some()
             || !self.standings.is_empty()
     }
 
@@ -124,6 +129,7 @@ impl Wish {
             openings: self.openings(found, config)?,
             source: self.source(config),
             sources: found.sources()?.with(&self.sources, &self.standings)?,
+            cookies: self.cookies(config)?,
         })
     }
 
@@ -140,6 +146,14 @@ impl Wish {
                     before
                 },
             }))
+    }
+
+    fn cookies(&self, config: &Config) -> Result<Cookies> {
+        match self.cookies {
+            Some(asked) => Cookies::prepare(asked),
+            None if self.is_whole => Ok(Cookies::default()),
+            None => Ok(Cookies::of(config)),
+        }
     }
 
     fn source(&self, config: &Config) -> SourcePrefix {
@@ -190,7 +204,8 @@ fn change(wish: &Wish) -> Result<(Changed, String)> {
         exchanged,
         _sole: sole,
     };
-    Ok((changed, format!("reloaded {names}: {told}")))
+    let cookies = admission.cookies.described();
+    Ok((changed, format!("reloaded {names}: {told}{cookies}")))
 }
 
 /// Makes the guard what it was before, but for what somebody else has changed since.
@@ -225,9 +240,10 @@ pub fn check(args: &CheckConfigArgs) -> Result<ExitCode> {
     let policy = enforce::policy(false, None, &file);
     let nothing = PolicyArgs::default();
     let openings = file.openings(&nothing).named();
+    let cookies = file.cookies(&nothing).unwrap_or_default().when.described();
     writeln!(
         io::stdout(),
-        "{} is valid: guards {interfaces}; {}",
+        "{} is valid: guards {interfaces}; {}{cookies}",
         args.file.display(),
         admission::described(policy.drop, &openings, &file.sources(&nothing)?)
     )?;

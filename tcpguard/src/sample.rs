@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tcpguard_common::{
     abi::{HOOKS, Hook},
+    cookie::pressure::Pressure,
     counters::{Counters, Events},
 };
 
@@ -24,6 +25,8 @@ pub struct Sample {
     pub events: Events,
     /// The part of that which what arrives has brought about.
     pub arrived: Events,
+    /// How many handshakes are begun from outside and not completed, where that is counted.
+    pub pressure: Pressure,
     /// What the flow tables held when they were last counted, which may be a while ago.
     pub tables: Tables,
     /// What its programs cost, by hook, where the kernel keeps that.

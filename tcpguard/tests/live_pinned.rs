@@ -300,6 +300,7 @@ fn status_tells_what_is_guarded_by_whom_and_what_is_dead() {
         "syn_limit": null,
         "syn_limit_source": null,
         "syn_limit_prefix": [32, 64],
+        "syn_cookies": "off",
         "prefixes": 0,
     });
     assert_eq!(pinned["config"], config);

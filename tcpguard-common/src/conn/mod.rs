@@ -39,7 +39,7 @@ use self::{
     state::State,
     time::Ticks,
 };
-use crate::{flags::TcpFlags, flow::Way, verdict::Verdict};
+use crate::{flags::TcpFlags, flow::Way, reason::Reason, verdict::Verdict};
 
 /// Decides about a segment of a connection that has an entry, and remembers what it said.
 ///
@@ -81,6 +81,24 @@ pub fn is_open(conn: &mut Conn, now: Ticks) -> bool {
     let state = pair.state();
     !matches!(state, State::LastAck | State::TimeWait | State::Closed)
         && verified::is_live(&pair, state, now)
+}
+
+/// Whether a SYN that finds this entry, going `way`, may be answered with a cookie as if there were none: the
+/// stack has no socket for it. None is open, none is left, and it was not this host that wanted to open one.
+#[inline(always)]
+#[must_use]
+pub fn is_answerable(conn: &mut Conn, way: Way, now: Ticks) -> bool {
+    let pair = Pair::of(conn, way);
+    let state = pair.state();
+    let is_its_own = matches!(state, State::SynSent | State::SynReceived)
+        && pair.me.marks.contains(Marks::ORIGINAL);
+    is_its_own || matches!(state, State::Closed) || !verified::is_live(&pair, state, now)
+}
+
+/// Decides about a segment that should carry a SYN cookie, and does not.
+#[inline(always)]
+pub fn forged() -> Ruling {
+    Ruling::new(Verdict::dropped(Reason::CookieInvalid))
 }
 
 /// Decides about a segment without an entry that makes none.
@@ -180,11 +198,12 @@ fn judge(pair: &mut Pair<'_>, before: State, seen: &Seen, class: Class) -> Verdi
 }
 
 /// Whether an entry that a segment does not fit to may be the wrong one: made by a SYN that somebody
-/// else sent, or closed by a reset that its receiver did not take.
+/// else sent, or closed by a reset that its receiver did not take; or the SYN was answered twice, with a
+/// cookie that is another one each minute.
 #[inline(always)]
 fn is_appealable(before: State, verdict: Verdict, class: Class) -> bool {
     verdict.is_drop()
-        && matches!(before, State::SynSent | State::Closed)
+        && matches!(before, State::SynSent | State::SynReceived | State::Closed)
         && matches!(class, Class::Ack)
 }
 

@@ -53,6 +53,7 @@ const ADOPTED: u32 = 1 << 18;
 const RESYNC: u32 = 1 << 19;
 const TABLE_FULL: u32 = 1 << 20;
 const APPEALABLE: u32 = 1 << 21;
+const PROVED: u32 = 1 << 22;
 
 impl Ruling {
     /// About a segment of no connection.
@@ -111,6 +112,12 @@ impl Ruling {
     #[inline(always)]
     pub(super) const fn adopting(self) -> Self {
         Self(self.0 | ADOPTED)
+    }
+
+    /// Of a connection that a SYN cookie proves.
+    #[inline(always)]
+    pub(crate) const fn proved(self) -> Self {
+        Self(self.0 | PROVED)
     }
 
     #[inline(always)]
@@ -193,6 +200,31 @@ impl Ruling {
         self.0 & TABLE_FULL != 0
     }
 
+    /// Whether a handshake was completed by a SYN cookie.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_proved(self) -> bool {
+        self.0 & PROVED != 0
+    }
+
+    /// Whether a SYN begins a connection.
+    #[inline(always)]
+    #[must_use]
+    pub const fn begins(self) -> bool {
+        self.after_number() == State::SynSent as usize
+            && self.before_number() != State::SynSent as usize
+    }
+
+    /// Whether the acknowledgment of a SYN+ACK completes a handshake.
+    #[inline(always)]
+    #[must_use]
+    pub const fn completes(self) -> bool {
+        let after = self.after_number();
+        self.is_proved()
+            || self.before_number() == State::SynReceived as usize
+                && (after == State::Established as usize || after == State::FinWait as usize)
+    }
+
     /// Whether a witness is to be heard before the segment is dropped.
     #[inline(always)]
     #[must_use]
@@ -212,6 +244,7 @@ impl fmt::Debug for Ruling {
             .field("resync", &self.is_resync())
             .field("table_full", &self.is_table_full())
             .field("appealable", &self.is_appealable())
+            .field("proved", &self.is_proved())
             .finish()
     }
 }

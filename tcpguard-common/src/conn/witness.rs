@@ -7,6 +7,10 @@ use super::seen::{Class, Seen};
 pub enum Plea {
     /// There is a connection: take it over.
     Adopt,
+    /// It completes a handshake by a SYN cookie: a connection begins.
+    Prove,
+    /// It should, and does not.
+    Forged,
     /// There is something that the segment may be for, but nothing to follow: it passes.
     Ignore,
     /// There is nothing: the refusal stands.

@@ -2,7 +2,7 @@
 
 use super::Candidates;
 use crate::{
-    conn::{self, entry::Entry, ruling::Ruling, seen::Seen, witness::Plea},
+    conn::{self, entry::Entry, ruling::Ruling, seen::Seen, state::State, witness::Plea},
     flow::Way,
     verdict::Verdict,
 };
@@ -31,13 +31,23 @@ pub fn decide<K: Copy>(
     if !ruling.is_appealable() {
         return ruling;
     }
-    match (plead(), found) {
-        (Plea::Adopt, Some(slot)) => {
-            table.with(slot, |entry| conn::adopt(&mut entry.conn, way, seen))
+    let plea = plead();
+    match (plea, found) {
+        // The stack's request knows no better than the entry what completes it.
+        (Plea::Adopt, Some(_)) if ruling.before_number() == State::SynReceived as usize => ruling,
+        (Plea::Adopt | Plea::Prove, found) => {
+            let adopt = |entry: &mut Entry<K>| conn::adopt(&mut entry.conn, way, seen);
+            let adopted = match found {
+                Some(slot) => table.with(slot, adopt),
+                None => enter(table, key, seen, adopt),
+            };
+            if plea == Plea::Prove {
+                adopted.proved()
+            } else {
+                adopted
+            }
         }
-        (Plea::Adopt, None) => enter(table, key, seen, |entry| {
-            conn::adopt(&mut entry.conn, way, seen)
-        }),
+        (Plea::Forged, _) => conn::forged(),
         (Plea::Ignore, _) => Ruling::new(Verdict::IGNORE),
         // With no room for an entry, that there is none proves nothing.
         (Plea::Refuse, None) if table.choose(seen.now).is_none() => Ruling::table_full(),

@@ -5,10 +5,29 @@ use crate::seq::SeqNum;
 /// Most octets of options that a header can carry: 15 words less the fixed five.
 pub const MAX_LEN: usize = 40;
 
-const END: u8 = 0;
-const NO_OPERATION: u8 = 1;
-const WINDOW_SCALE: u8 = 3;
-const SACK: u8 = 5;
+/// The kind of an option (IANA, TCP Option Kind Numbers).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opt(u8);
+
+impl Opt {
+    const END: Self = Self(0);
+    const NO_OPERATION: Self = Self(1);
+    /// Maximum segment size (RFC 9293 section 3.7.1).
+    pub const MSS: Self = Self(2);
+    /// Window scale (RFC 7323 section 2.2).
+    pub const WINDOW_SCALE: Self = Self(3);
+    /// SACK permitted (RFC 2018 section 2).
+    pub const SACK_PERMITTED: Self = Self(4);
+    /// SACK (RFC 2018 section 3).
+    pub const SACK: Self = Self(5);
+    /// Time stamps (RFC 7323 section 3.2).
+    pub const TIMESTAMPS: Self = Self(8);
+    /// MD5 signature (RFC 2385).
+    pub const MD5: Self = Self(19);
+    /// Authentication (RFC 5925).
+    pub const AUTHENTICATION: Self = Self(29);
+}
+
 /// The largest window scale there is.
 pub const LARGEST_SCALE: u8 = 14;
 /// Octets of one SACK block: its left and its right edge.
@@ -20,8 +39,11 @@ const MOST_BLOCKS: usize = 4;
 
 /// The options of one header, by their offset.
 pub trait Octets {
-    /// The octet at `at` and the two behind it; `None` if the options end before. No option that is
-    /// looked for is shorter.
+    /// The octet at `at` and the one behind it; `None` if the options end before. No option but padding
+    /// is shorter.
+    fn two(&self, at: usize) -> Option<[u8; 2]>;
+
+    /// Three octets at `at`.
     fn three(&self, at: usize) -> Option<[u8; 3]>;
 
     /// Four octets in network order at `at`.
@@ -31,19 +53,20 @@ pub trait Octets {
 /// The window scale that a SYN offers; a larger one counts as 14 (RFC 7323 section 2.3).
 #[inline(always)]
 pub fn window_scale(octets: &impl Octets) -> Option<u8> {
-    let (_, [_, _, scale]) = find(octets, WINDOW_SCALE)?;
+    let (at, _) = find(octets, Opt::WINDOW_SCALE)?;
+    let [_, _, scale] = octets.three(at)?;
     Some(scale.min(LARGEST_SCALE))
 }
 
 /// The highest octet that a segment acknowledges, by `ack` or by a SACK block.
 #[inline(always)]
 pub fn sacked(octets: &impl Octets, ack: SeqNum) -> SeqNum {
-    let Some((at, [_, len, _])) = find(octets, SACK) else {
+    let Some((at, len)) = find(octets, Opt::SACK) else {
         return ack;
     };
     let mut highest = ack;
     for block in 0..MOST_BLOCKS {
-        if usize::from(len) < 2 + (block + 1) * BLOCK {
+        if len < 2 + (block + 1) * BLOCK {
             break;
         }
         let right = octets.word(at + 2 + block * BLOCK + RIGHT_EDGE);
@@ -56,42 +79,75 @@ pub fn sacked(octets: &impl Octets, ack: SeqNum) -> SeqNum {
     highest
 }
 
-/// Where the first option of a kind begins, and its first three octets.
+/// Where the first option of a kind begins, and how many octets it says that it has.
+#[inline(always)]
+fn find(octets: &impl Octets, wanted: Opt) -> Option<(usize, usize)> {
+    let mut found = None;
+    walk(
+        octets,
+        #[inline(always)]
+        |at, kind, len| {
+            let is_wanted = kind == wanted;
+            if is_wanted {
+                found = Some((at, usize::from(len)));
+            }
+            is_wanted
+        },
+    );
+    found
+}
+
+/// Shows where each option begins and of which kind it is.
+#[inline(always)]
+pub fn each(octets: &impl Octets, mut show: impl FnMut(usize, Opt)) {
+    walk(
+        octets,
+        #[inline(always)]
+        |at, kind, _| {
+            show(at, kind);
+            false
+        },
+    );
+}
+
+/// Shows each option until one is the last that is wanted: where it begins, its kind and its length.
 ///
 /// The offset counts up by constant steps, and options are skipped by comparing with it: with an
 /// offset that is moved by the options' own lengths the verifier would check every combination of
 /// lengths. For its sake, too, there is one look at the octets in each step.
 #[inline(always)]
-fn find(octets: &impl Octets, wanted: u8) -> Option<(usize, [u8; 3])> {
-    /// No option of three octets begins behind it.
-    const LAST: usize = MAX_LEN - 3;
+fn walk(octets: &impl Octets, mut is_last: impl FnMut(usize, Opt, u8) -> bool) {
+    /// No option of two octets begins behind it.
+    const LAST: usize = MAX_LEN - 2;
     let mut next = 0;
     for at in 0..=LAST {
         if at < next {
             continue;
         }
-        let found = octets.three(at)?;
-        let [kind, len, _] = found;
-        if kind == NO_OPERATION {
+        let Some([kind, len]) = octets.two(at) else {
+            return;
+        };
+        let kind = Opt(kind);
+        if kind == Opt::NO_OPERATION {
             // So that `next` is `at` wherever an option is looked at: one state for the verifier.
             next = at + 1;
             continue;
         }
-        if kind == END || len < 2 {
-            return None;
-        }
-        if kind == wanted {
-            return Some((at, found));
+        if kind == Opt::END || len < 2 || is_last(at, kind, len) {
+            return;
         }
         next = at + usize::from(len);
         if next > LAST {
-            return None;
+            return;
         }
     }
-    None
 }
 
 impl Octets for &[u8] {
+    fn two(&self, at: usize) -> Option<[u8; 2]> {
+        self.get(at..)?.first_chunk().copied()
+    }
+
     fn three(&self, at: usize) -> Option<[u8; 3]> {
         self.get(at..)?.first_chunk().copied()
     }

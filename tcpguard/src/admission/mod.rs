@@ -4,11 +4,13 @@
 //! files of prefixes -> Sources   of whom nothing is dropped, and of whom everything
 //! --inbound         -> Opening   to which ports connections may be opened, and how many, by interface
 //! --syn-limit
+//! --syn-cookies     -> Cookies   when the guard answers SYNs itself
 //! ```
 //!
 //! All of it lies in maps that each set of programs has for itself, written before it is attached. So a
 //! reload changes them together with the programs, and no segment sees half of a change.
 
+pub mod cookies;
 pub mod inbound;
 pub(crate) mod opening;
 pub mod rate;
@@ -23,7 +25,7 @@ use tcpguard_common::{
     reason::Reason,
 };
 
-use self::{opening::Opening, rate::SourcePrefix, sources::Sources};
+use self::{cookies::Cookies, opening::Opening, rate::SourcePrefix, sources::Sources};
 use crate::enforce;
 
 /// What is said for one guard.
@@ -33,6 +35,8 @@ pub(crate) struct Admission {
     /// What one source is to their limits.
     pub(crate) source: SourcePrefix,
     pub(crate) sources: Sources,
+    /// When SYNs are answered.
+    pub(crate) cookies: Cookies,
 }
 
 impl Admission {
@@ -40,6 +44,7 @@ impl Admission {
     pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
         opening::apply(&self.openings, config);
         config.source_masks = self.source.masks();
+        self.cookies.apply(config)?;
         self.sources.apply(config)
     }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{MAX_CONNS, OutputArgs, duration, interval};
 use crate::{
     admission::{
+        cookies::SynCookies,
         inbound::Inbound,
         opening::Said,
         rate::{Rate, SourcePrefix},
@@ -59,6 +60,8 @@ impl GuardArgs {
             ("--syn-limit", self.policy.syn_limit.is_some()),
             ("--syn-limit-source", self.policy.syn_limit_source.is_some()),
             ("--syn-limit-prefix", self.policy.syn_limit_prefix.is_some()),
+            ("--syn-cookies", self.policy.syn_cookies.is_some()),
+            ("--syn-cookies-sysctl", self.policy.syn_cookies_sysctl),
             ("--trusted", self.policy.trusted.is_some()),
             ("--denied", self.policy.denied.is_some()),
             ("--max-conns", self.max_conns.is_some()),
@@ -121,6 +124,15 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "BITS,BITS")]
     pub syn_limit_prefix: Option<SourcePrefix>,
 
+    /// Answer SYNs with cookies in place of the stack, at ports that it answers; auto: while too many handshakes
+    /// are not completed
+    #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true)]
+    pub syn_cookies: Option<SynCookies>,
+
+    /// Set net.ipv4.tcp_syncookies and tcp_timestamps to 2 where cookies need it; they stay so
+    #[arg(long)]
+    pub syn_cookies_sysctl: bool,
+
     /// File of prefixes, one a line, of whose segments nothing is dropped, whoever sends in their name;
     /// what is no sound TCP header is dropped all the same
     #[arg(long, value_name = "FILE")]
@@ -151,6 +163,7 @@ pub struct RunArgs {
     /// Only watch the guard that `attach` has attached, whatever the file says that drops; never attach
     #[arg(long, conflicts_with_all = [
         "mode", "observe", "enforce", "inbound", "syn_limit", "syn_limit_source", "syn_limit_prefix",
+        "syn_cookies", "syn_cookies_sysctl",
         "trusted", "denied", "max_conns", "learn", "ingress_only", "verbose",
     ])]
     pub watch: bool,

@@ -86,7 +86,7 @@ Keys of --json, in this order (egress is null where nothing sees what leaves, re
 guard that another version of tcpguard has made):
   guards[]{interface held_by since ingress{mode program tag} egress{mode program tag} release
   config{drop[] max_conns learn_s transit ingress_only inbound syn_limit syn_limit_source
-  syn_limit_prefix[] prefixes}} dead_pins[]";
+  syn_limit_prefix[] syn_cookies prefixes}} dead_pins[]";
 
 pub(super) const STATS_HELP: &str = "\
 Totals are those since the guard was attached. The keys of --json are those of `tcpguard run --json`.

@@ -23,6 +23,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
     admission::{
+        cookies::{Asked, SynCookies},
         inbound::Inbound,
         opening::{Rules, Said},
         rate::{Rate, SourcePrefix},
@@ -70,6 +71,10 @@ pub struct File {
     pub syn_limit_source: Option<Rate>,
     /// How many bits of an address make one source.
     pub syn_limit_prefix: Option<SourcePrefix>,
+    /// When SYNs are answered with cookies.
+    pub syn_cookies: Option<SynCookies>,
+    /// Whether sysctls are set for that.
+    pub syn_cookies_sysctl: Option<bool>,
     /// File of prefixes of whose segments nothing is dropped; from where this file is.
     pub trusted: Option<PathBuf>,
     /// File of prefixes of whose segments everything is dropped.
@@ -105,6 +110,15 @@ impl File {
             anywhere: options.opening().or(&said),
             at: self.interface.clone(),
         }
+    }
+
+    /// When SYNs are answered with cookies, unless the options say so; `None` if neither does.
+    pub(crate) fn cookies(&self, options: &PolicyArgs) -> Option<Asked> {
+        let when = options.syn_cookies.or(self.syn_cookies)?;
+        Some(Asked {
+            when,
+            sets_sysctls: options.syn_cookies_sysctl || self.syn_cookies_sysctl == Some(true),
+        })
     }
 
     /// What is one source, unless the option says so.
@@ -211,6 +225,7 @@ mod tests {
              ingress-only = true\ninterval = \"500ms\"\noutput = \"json\"\n\
              metrics = \"127.0.0.1:9640\"\ninbound = { ports = [443, \"8000-8099\"] }\n\
              syn-limit = 5000\nsyn-limit-source = \"50/s\"\nsyn-limit-prefix = [24, 56]\n\
+             syn-cookies = \"auto\"\nsyn-cookies-sysctl = true\n\
              trusted = \"office.txt\"\ndenied = \"/etc/bad.txt\"\n\
              [interface.eth1]\ninbound = \"closed\"\nsyn-limit = \"off\"\n",
         );
@@ -240,6 +255,11 @@ mod tests {
             (Some(Rate::OFF), None)
         );
         assert_eq!(file.source(&options), "24,56".parse().ok());
+        let cookies = file.cookies(&options).unwrap();
+        assert_eq!(
+            (cookies.when, cookies.sets_sysctls),
+            (SynCookies::Auto, true)
+        );
         options.inbound = Some(Inbound::Open);
         let anywhere = file.openings(&options).anywhere;
         assert_eq!(anywhere.inbound, Some(Inbound::Open));
@@ -274,6 +294,7 @@ mod tests {
             ("syn-limit = 0", ["1:13:", "or off"]),
             ("syn-limit-source = \"many\"", ["1:20:", "500/s"]),
             ("syn-limit-prefix = [33, 64]", ["1:20:", "1 to 32"]),
+            ("syn-cookies = \"on\"", ["1:15:", "`always`"]),
             ("inbound = { port = [22] }", ["1:", "`ports`"]),
             ("inbound = { ports = [0] }", ["1:", "neither a port"]),
             (

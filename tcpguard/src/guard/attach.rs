@@ -24,6 +24,7 @@ use super::{Attached, Options, error::AttachError, error::chain};
 use crate::{
     admission::{
         Admission,
+        cookies::Cookies,
         opening::{self, Opening},
     },
     cli::Mode,
@@ -58,14 +59,20 @@ pub(super) fn attach(
     });
     let openings = options.openings.of(places);
     let admission = Admission {
-        openings: openings.map_err(AttachError::Openings)?,
+        openings: openings.map_err(AttachError::Admission)?,
         source: options.source,
         sources: options.sources.clone(),
+        cookies: Cookies::prepare(options.cookies).map_err(AttachError::Admission)?,
     };
-    admission.apply(&mut config).map_err(AttachError::Maps)?;
+    admission
+        .apply(&mut config)
+        .map_err(AttachError::Admission)?;
     let mut ebpf = object::open(&config, options.log)?;
     admission.write(&mut ebpf).map_err(AttachError::Maps)?;
     load(&mut ebpf)?;
+    if config.cookies != 0 {
+        check_returns(&targets, options.mode)?;
+    }
     let attached = targets
         .iter()
         .zip(admission.openings)
@@ -107,6 +114,22 @@ fn targets(names: &[String]) -> Result<Vec<Target>, AttachError> {
         });
     }
     Ok(targets)
+}
+
+/// That what is answered in the driver goes out: a veth pair leaves it in a queue unless the other end has an
+/// XDP program as well (`veth_xdp_flush` in the kernel's drivers/net/veth.c).
+fn check_returns(targets: &[Target], mode: Mode) -> Result<(), AttachError> {
+    for Target { interface, .. } in targets {
+        if let Some(peer) = interface.veth_peer
+            && mode != Mode::Generic
+            && !matches!(peer.has_xdp(), Ok(true))
+        {
+            return Err(AttachError::NoReturn {
+                interface: interface.name.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What the frames of an interface begin with.

@@ -13,6 +13,7 @@ use super::{Guard, Options, load, programs};
 use crate::{
     admission::{
         Admission,
+        cookies::Cookies,
         opening::{self, Opening},
     },
     exchange, link,
@@ -105,6 +106,7 @@ impl Guard {
             openings: options.openings.of(places)?,
             source: options.source,
             sources: options.sources.clone(),
+            cookies: Cookies::prepare(options.cookies)?,
         })
     }
 

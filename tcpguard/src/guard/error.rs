@@ -33,9 +33,9 @@ pub enum AttachError {
     /// What the tracker needs to know of this machine cannot be found out.
     #[error("failed to set up connection tracking: {0:#}")]
     Tracking(anyhow::Error),
-    /// Something is said of an interface that is not guarded.
+    /// What is said of sources, ports or cookies cannot be had here.
     #[error("{0:#}")]
-    Openings(anyhow::Error),
+    Admission(anyhow::Error),
     /// Another XDP program is there; it is never replaced.
     #[error(
         "{interface} already has the XDP program {program} (id {id}): tcpguard replaces nothing; \
@@ -73,6 +73,16 @@ pub enum AttachError {
         why: String,
         /// What helps against it.
         hint: &'static str,
+    },
+    /// What is answered in the driver would not go out.
+    #[error(
+        "SYN cookies would not leave {interface}: a veth pair sends what its driver answers only if its \
+         other end has an XDP program as well, and none can be seen there; use --mode generic, leave \
+         --syn-cookies out, or attach a program to the other end first"
+    )]
+    NoReturn {
+        /// The interface.
+        interface: String,
     },
     /// The kernel does not take the program in the network stack.
     #[error("failed to attach to {interface} in generic mode: {why}")]

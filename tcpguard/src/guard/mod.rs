@@ -30,6 +30,7 @@ pub(crate) use self::{
 use crate::{
     admission::{
         self,
+        cookies::{Asked, Cookies},
         opening::{Opening, Rules},
         rate::SourcePrefix,
         sources::Sources,
@@ -68,6 +69,8 @@ pub struct Options {
     pub source: SourcePrefix,
     /// What is said of sources.
     pub sources: Sources,
+    /// When SYNs are answered with cookies.
+    pub cookies: Asked,
 }
 
 /// Programs at work on interfaces.
@@ -128,6 +131,7 @@ impl Options {
             sources,
             openings: file.openings(&args.policy),
             source: file.source(&args.policy).unwrap_or_default(),
+            cookies: file.cookies(&args.policy).unwrap_or_default(),
             tracking: Tracking {
                 max_conns: args.max_conns.or(file.max_conns),
                 learn: args.learn.or(file.learn),
@@ -200,6 +204,11 @@ impl Guard {
     #[must_use]
     pub const fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// When it answers SYNs.
+    pub(crate) fn cookies(&self) -> Cookies {
+        Cookies::of(&self.config)
     }
 
     /// Prints what its programs log, if they were loaded for that; in a runtime.

@@ -245,6 +245,16 @@ fn changes(page: &mut Page, sample: &Sample) {
             "Segments that passed unremembered, because the table was full.",
             events.table_full,
         ),
+        (
+            "syn_cookies_sent_total",
+            "SYNs that were answered with a cookie.",
+            events.cookies_sent,
+        ),
+        (
+            "syn_cookies_proved_total",
+            "Connections that came of cookies.",
+            events.cookies_proved,
+        ),
     ] {
         page.single(name, Kind::Counter, help, value);
     }

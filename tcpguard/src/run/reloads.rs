@@ -96,5 +96,6 @@ fn reload(reloads: &Reloads<'_>, guard: &mut Guard) -> Result<String> {
         .collect();
     let names: Vec<_> = rules.iter().map(|(name, _)| name.as_str()).collect();
     let told = admission::described(options.policy.drop, &rules, &options.sources);
-    Ok(format!("{}: {told}", names.join(", ")))
+    let cookies = guard.cookies().described();
+    Ok(format!("{}: {told}{cookies}", names.join(", ")))
 }

@@ -9,7 +9,12 @@ use tcpguard_common::{
 };
 
 use crate::{
-    admission::{self, opening::Opening, rate::SourcePrefix},
+    admission::{
+        self,
+        cookies::{Cookies, SynCookies},
+        opening::Opening,
+        rate::SourcePrefix,
+    },
     enforce,
     watch::number,
 };
@@ -33,6 +38,10 @@ pub(super) struct Settings {
     syn_limit_source: Option<u32>,
     /// How many bits of an address of IPv4 and of IPv6 make one source.
     syn_limit_prefix: SourcePrefix,
+    /// `off`, `auto` or `always`
+    syn_cookies: SynCookies,
+    #[serde(skip)]
+    cookies: Cookies,
     #[serde(skip)]
     opening: Option<String>,
     /// How many are trusted or denied.
@@ -42,6 +51,7 @@ pub(super) struct Settings {
 impl Settings {
     /// Of an interface with this rule.
     pub(super) fn new(config: &Config, opening: &Opening) -> Self {
+        let cookies = Cookies::of(config);
         let reasons = config.ingress.drop;
         let drop = Reason::ALL
             .into_iter()
@@ -57,6 +67,8 @@ impl Settings {
             syn_limit: opening.limit.limit(),
             syn_limit_source: opening.source_limit.limit(),
             syn_limit_prefix: admission::source_prefix(config),
+            syn_cookies: cookies.when(),
+            cookies,
             opening: opening.words(),
             prefixes: config.prefixes.iter().sum(),
         }
@@ -77,6 +89,12 @@ impl Settings {
             let prefixes = number::grouped(self.prefixes.into());
             parts.push(format!("prefixes that are trusted or denied: {prefixes}"));
         }
+        parts.extend(
+            self.cookies
+                .described()
+                .strip_prefix("; ")
+                .map(str::to_owned),
+        );
         if self.transit {
             parts.push("connections go through this host".to_owned());
         }

@@ -100,6 +100,7 @@ pub(super) fn trouble(events: &Events) -> String {
         ("adopted", events.adopted),
         ("resync", events.resync),
         ("table full", events.table_full),
+        ("cookies", events.cookies_sent),
     ];
     let happened = counts.iter().filter(|(_, count)| *count > 0);
     let texts: Vec<_> = happened

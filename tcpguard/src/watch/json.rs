@@ -41,6 +41,7 @@ struct Object<'a> {
     tables: Tables,
     adopted: u64,
     resync: u64,
+    cookies: Cookies,
     bypass: Map<&'static str, u64>,
 }
 
@@ -81,6 +82,11 @@ impl<'a> Object<'a> {
             tables: Tables::new(&sample.tables, &sample.events),
             adopted: sample.events.adopted,
             resync: sample.events.resync,
+            cookies: Cookies {
+                half_open: sample.pressure.half_open(),
+                sent: sample.events.cookies_sent,
+                proved: sample.events.cookies_proved,
+            },
             bypass: Bypass::ALL
                 .map(|cause| (cause.as_str(), packets(Verdict::bypass(cause))))
                 .into(),
@@ -114,6 +120,14 @@ fn flags(total: &Counters) -> Map<String, u64> {
 fn is_plainly_legal(set: TcpFlags) -> bool {
     let aside = [TcpFlags::PSH, TcpFlags::ECE, TcpFlags::CWR, TcpFlags::AE];
     set.is_legal() && !aside.into_iter().any(|flag| set.contains(flag))
+}
+
+/// SYN cookies, and what calls for them.
+#[derive(Serialize)]
+struct Cookies {
+    half_open: u32,
+    sent: u64,
+    proved: u64,
 }
 
 #[derive(Serialize)]
@@ -252,6 +266,7 @@ mod tests {
         r#""PA":11000000,"SU":0,"FPU":4064,"AU":0,"FAU":0,"SEC":800},"#,
         r#""tables":{"half_open":{"entries":15,"max":524288},"#,
         r#""conns":{"entries":1196,"max":524288,"full":0}},"adopted":3,"resync":0,"#,
+        r#""cookies":{"half_open":0,"sent":0,"proved":0},"#,
         r#""bypass":{"not-ip":42,"not-tcp":4321,"fragment":2,"vlan-depth":0,"#,
         r#""extension-chain":0,"unreadable":0}}"#,
     );

@@ -80,6 +80,7 @@ fn connections(reading: &Reading) -> String {
         ("adopted", reading.growth(|events| events.adopted)),
         ("resync", reading.growth(|events| events.resync)),
         ("table-full", reading.growth(|events| events.table_full)),
+        ("cookies", reading.growth(|events| events.cookies_sent)),
     ];
     for (name, rate) in troubles {
         if rate > Rate::Zero {

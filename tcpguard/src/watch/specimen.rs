@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tcpguard_common::{
     abi::{HOOKS, Hook},
     conn::state::State,
+    cookie::pressure::Pressure,
     counters::{Counters, Events, Tally},
     flags::TcpFlags,
     reason::Reason,
@@ -34,6 +35,7 @@ pub(crate) fn empty(interfaces: &[&str]) -> Sample {
         interfaces: interfaces.iter().map(interface).collect(),
         events: Events::ZERO,
         arrived: Events::ZERO,
+        pressure: Pressure::default(),
         tables: Tables {
             limit: 1 << 18,
             ..Tables::default()
