@@ -167,8 +167,8 @@ fn send<K: Answered>(ctx: &XdpContext, parsed: &Parsed) -> Option<()> {
     };
     let answer = Answer::new(&syn, &parsed.listener, config::means(), cookie, now as u32);
     let answer = answer.with_checksum(key.sum());
-    let header = key.reply(way, answer.len());
-    resize(ctx, behind_link + size_of::<K::Header>() + answer.len())?;
+    let header = key.reply(way, answer.octets());
+    resize(ctx, behind_link + size_of::<K::Header>() + answer.octets())?;
     let [few @ .., _, _, _, _] = answer.words.map(u32::to_be);
     if answer.is_long() {
         write(ctx, behind_link, (header, answer.words.map(u32::to_be)))?;

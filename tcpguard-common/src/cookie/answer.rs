@@ -1,5 +1,9 @@
 //! The SYN+ACK that carries a cookie, as the kernel's own does (`tcp_make_synack` and
 //! `cookie_init_timestamp` in the kernel).
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "headers are short, and sums are folded to 16 bits"
+)]
 
 use super::{Means, listener::Listener, offer::Offer};
 use crate::{conn::seen::Seen, flags::TcpFlags, seq::SeqNum, wire::tcp};
@@ -31,7 +35,7 @@ pub struct Syn<'a> {
 /// A TCP header with a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Words in host order, of which the first [`Answer::len`] octets count.
+    /// Words in host order, of which the first [`Answer::octets`] count.
     pub words: [u32; WORDS],
     is_long: bool,
 }
@@ -80,7 +84,7 @@ impl Answer {
     /// Octets of the header.
     #[inline(always)]
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub const fn octets(&self) -> usize {
         4 * if self.is_long { WORDS } else { FEW_WORDS }
     }
 
@@ -95,7 +99,7 @@ impl Answer {
     #[inline(always)]
     #[must_use]
     pub fn with_checksum(mut self, addresses: u32) -> Self {
-        let mut sum = addresses + u32::from(tcp::PROTOCOL) + self.len() as u32;
+        let mut sum = addresses + u32::from(tcp::PROTOCOL) + self.octets() as u32;
         let [head @ .., a, b, c, d] = &self.words;
         for word in head {
             sum += halves(*word);
@@ -211,7 +215,7 @@ mod tests {
 
     fn octets(answer: &Answer) -> Vec<u8> {
         let all = answer.words.iter().flat_map(|word| word.to_be_bytes());
-        all.take(answer.len()).collect()
+        all.take(answer.octets()).collect()
     }
 
     #[test]
@@ -249,7 +253,7 @@ mod tests {
     #[test]
     fn what_the_stack_would_not_take_back_is_not_offered() {
         let short = answer(&linux(), ECN_SYN, Means::SACK.with(Means::SCALE), 1);
-        assert_eq!((short.len(), short.is_long()), (24, false));
+        assert_eq!((short.octets(), short.is_long()), (24, false));
         assert_eq!(short.words[3] >> 16 & 0x1ff, 0x12, "no ECE");
         let own = offer(&octets(&short)[tcp::HEADER_LEN..]);
         assert_eq!((own.mss, own.scale), (1460, Seen::NO_SCALE));
@@ -263,9 +267,10 @@ mod tests {
         for (means, now) in [(ALL, 3), (Means::NONE, 99)] {
             let addresses = halves(0x0a00_0001) + halves(0xfffe_ffff);
             let sound = answer(&linux(), TcpFlags::SYN, means, now).with_checksum(addresses);
-            let words = sound.words.iter().take(sound.len() / 4);
+            let words = sound.words.iter().take(sound.octets() / 4);
             let sum: u32 = words.map(|word| halves(*word)).sum();
-            let pseudo = addresses + u32::from(tcp::PROTOCOL) + u32::try_from(sound.len()).unwrap();
+            let pseudo =
+                addresses + u32::from(tcp::PROTOCOL) + u32::try_from(sound.octets()).unwrap();
             assert_eq!(folded(sum + pseudo), 0);
         }
     }

@@ -10,7 +10,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Offer {
-    /// Its time stamp (TSval, RFC 7323 section 3.2); 0 without one.
+    /// Its time stamp (`TSval`, RFC 7323 section 3.2); 0 without one.
     pub timestamp: u32,
     /// The largest segment that it takes; 0 if it does not say.
     pub mss: u16,

@@ -11,10 +11,12 @@ use xtask::{lab::namespace::Namespace, process::output};
 
 use super::{
     baseline,
-    place::{Place, RECEIVING, call},
+    place::{Place, RECEIVING, SENDING, call},
 };
 
 const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
+const ATTACH: [&str; 5] = ["attach", "--iface", RECEIVING, "--mode", "native"];
+const COOKIES: [&str; 3] = ["--syn-cookies", "always", "--syn-cookies-sysctl"];
 
 /// A way to filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(crate) enum Means {
     /// Programs of the baseline, each at the hook that it is made for.
     Programs(&'static [&'static str]),
     Tcpguard,
+    /// The same, which answers all SYNs itself.
+    Cookies,
     /// A ruleset.
     Nft(&'static str),
     /// What `iptables` appends.
@@ -44,10 +48,15 @@ impl Means {
         let mut object = None;
         match self {
             Self::Nothing => {}
-            Self::Programs(names) => object = Some(attach(receiver, names, 1)?),
+            Self::Programs(names) => object = Some(attach((receiver, RECEIVING), names, 1)?),
             Self::Tcpguard => {
-                let words = ["attach", "--iface", RECEIVING, "--mode", "native"];
-                tcpguard(receiver, &words)?;
+                tcpguard(receiver, &ATTACH)?;
+            }
+            Self::Cookies => {
+                // Else veth would leave answers of the driver's in its queue.
+                let passing = attach((&place.sender, SENDING), &["bare_pass"], 1)?;
+                tcpguard(receiver, &[&ATTACH[..], &COOKIES].concat())?;
+                object = Some(passing);
             }
             Self::Nft(rules) => nft(receiver, rules)?,
             Self::Iptables(rule) => call(receiver, &[&["iptables", "-A"], rule].concat())?,
@@ -70,7 +79,7 @@ impl On<'_> {
         self.object = None;
         match mem::replace(&mut self.means, Means::Nothing) {
             Means::Nothing | Means::Programs(_) => Ok(()),
-            Means::Tcpguard => tcpguard(receiver, &["detach"]).map(drop),
+            Means::Tcpguard | Means::Cookies => tcpguard(receiver, &["detach"]).map(drop),
             Means::Nft(_) => nft(receiver, "flush ruleset"),
             Means::Iptables(rule) => {
                 call(receiver, &[&["iptables", "-D"], rule].concat())?;
@@ -89,28 +98,32 @@ impl Drop for On<'_> {
     }
 }
 
-/// Programs of the baseline in front of the receiver's stack, with room for so many connections.
-pub(crate) fn attach(receiver: &Namespace, names: &[&str], connections: u32) -> Result<Ebpf> {
+/// Programs of the baseline on an interface, with room for so many connections.
+pub(crate) fn attach(
+    (namespace, interface): (&Namespace, &str),
+    names: &[&str],
+    connections: u32,
+) -> Result<Ebpf> {
     let mut object = baseline::open_for(connections)?;
     for name in names {
         let program = baseline::program(&mut object, name)?;
-        receiver
-            .within(|| load_and_attach(program))?
+        namespace
+            .within(|| load_and_attach(program, interface))?
             .with_context(|| format!("failed to attach {name} of the baseline"))?;
     }
     Ok(object)
 }
 
-fn load_and_attach(program: &mut Program) -> Result<()> {
+fn load_and_attach(program: &mut Program, interface: &str) -> Result<()> {
     if let Program::Xdp(ingress) = program {
         ingress.load()?;
-        ingress.attach(RECEIVING, XdpMode::Driver)?;
+        ingress.attach(interface, XdpMode::Driver)?;
         return Ok(());
     }
     let egress: &mut SchedClassifier = program.try_into()?;
     let order = TcAttachOptions::TcxOrder(LinkOrder::default());
     egress.load()?;
-    egress.attach_with_options(RECEIVING, TcAttachType::Egress, order)?;
+    egress.attach_with_options(interface, TcAttachType::Egress, order)?;
     Ok(())
 }
 

@@ -18,10 +18,12 @@ pub(crate) struct Filter {
 }
 
 /// What is sent to each of them.
-pub(crate) const FLOODS: [Flood; 2] = [Flood::Null, Flood::Ack];
+pub(crate) const FLOODS: [Flood; 3] = [Flood::Null, Flood::Ack, Flood::Syn];
+/// What is known for a flood by a segment alone, or by its missing connection.
+const STRAY: [Flood; 2] = [Flood::Null, Flood::Ack];
 
 /// In the order of the result.
-pub(crate) const ALL: [Filter; 8] = [
+pub(crate) const ALL: [Filter; 10] = [
     Filter {
         name: "no filter",
         means: Means::Nothing,
@@ -40,6 +42,11 @@ pub(crate) const ALL: [Filter; 8] = [
     Filter {
         name: "tcpguard",
         means: Means::Tcpguard,
+        drops: &STRAY,
+    },
+    Filter {
+        name: "tcpguard, SYN cookies",
+        means: Means::Cookies,
         drops: &FLOODS,
     },
     Filter {
@@ -67,7 +74,7 @@ pub(crate) const ALL: [Filter; 8] = [
                 type filter hook prerouting priority mangle;
                 ct state invalid counter drop; }; }",
         ),
-        drops: &FLOODS,
+        drops: &STRAY,
     },
     Filter {
         name: "iptables, ctstate INVALID",
@@ -82,7 +89,19 @@ pub(crate) const ALL: [Filter; 8] = [
             "-j",
             "DROP",
         ]),
-        drops: &FLOODS,
+        drops: &STRAY,
+    },
+    Filter {
+        name: "nft, synproxy",
+        means: Means::Nft(
+            "table ip bench {
+                chain p { type filter hook prerouting priority raw;
+                    tcp flags syn counter notrack; };
+                chain c { type filter hook input priority filter;
+                    tcp dport 80 ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp sack-perm;
+                    ct state invalid counter drop; }; }",
+        ),
+        drops: &STRAY,
     },
 ];
 

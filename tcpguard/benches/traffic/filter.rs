@@ -44,10 +44,15 @@ pub(crate) const TCPGUARD: Filter = Filter {
     means: Means::Tcpguard,
 };
 
+pub(crate) const COOKIES: Filter = Filter {
+    name: "tcpguard, SYN cookies",
+    means: Means::Cookies,
+};
+
 /// Where there is no attack, in the order of the result.
 pub(crate) const AT_PEACE: [Filter; 4] = [NOTHING, FLOOR, CONNTRACK, TCPGUARD];
 /// Under floods.
-pub(crate) const UNDER_ATTACK: [Filter; 4] = [NOTHING, IDEAL, CONNTRACK, TCPGUARD];
+pub(crate) const UNDER_ATTACK: [Filter; 5] = [NOTHING, IDEAL, CONNTRACK, TCPGUARD, COOKIES];
 
 impl Filter {
     /// Puts it in front of the server's stack.

@@ -24,7 +24,7 @@ use super::{Attached, Options, error::AttachError, error::chain};
 use crate::{
     admission::{
         Admission,
-        cookies::Cookies,
+        cookies::{Cookies, SynCookies},
         opening::{self, Opening},
     },
     cli::Mode,
@@ -46,6 +46,9 @@ pub(super) fn attach(
     options: &Options,
 ) -> Result<(Ebpf, Config, Vec<Attached>, Plan), AttachError> {
     let targets = targets(&options.interfaces)?;
+    if options.cookies.when != SynCookies::Off {
+        check_returns(&targets, options.mode)?;
+    }
     let bridges = targets.iter().any(|target| target.interface.has_controller);
     let plan = options.tracking.plan(bridges);
     let plan = plan.map_err(AttachError::Tracking)?;
@@ -70,9 +73,6 @@ pub(super) fn attach(
     let mut ebpf = object::open(&config, options.log)?;
     admission.write(&mut ebpf).map_err(AttachError::Maps)?;
     load(&mut ebpf)?;
-    if config.cookies != 0 {
-        check_returns(&targets, options.mode)?;
-    }
     let attached = targets
         .iter()
         .zip(admission.openings)

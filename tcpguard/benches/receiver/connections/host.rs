@@ -95,7 +95,7 @@ impl Host {
 
     fn follow(&mut self, connections: u32) -> Result<()> {
         let receiver = &self.place.receiver;
-        let attached = |name| attach(receiver, &[name], connections).map(Some);
+        let attached = |name| attach((receiver, RECEIVING), &[name], connections).map(Some);
         match self.tracker {
             Tracker::Nothing => {}
             // So that all but the first come by the same way through the driver.
