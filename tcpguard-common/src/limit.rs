@@ -40,11 +40,7 @@ impl Bucket {
     /// One that was never used is full: it was filled at tick 0, which for 17 years is long ago.
     #[inline(always)]
     pub const fn take(&mut self, rate: u32, now: Ticks) -> bool {
-        let ticks = match now.since(self.filled) {
-            ticks if ticks <= u32::MAX / 2 => ticks,
-            // Another CPU has filled it, at a tick that had not come when this one looked at its clock.
-            _ => 0,
-        };
+        let ticks = now.past(self.filled);
         if ticks != 0 {
             let full = rate * SECOND;
             let back = if ticks < SECOND { ticks * rate } else { full };

@@ -8,7 +8,10 @@ use aya::Pod;
 
 use crate::{
     abi::{Adjudication, Config},
-    cookie::pressure::Pressure,
+    cookie::{
+        listener::{Listener, Local},
+        pressure::Pressure,
+    },
     counters::{Counters, Events},
     evidence::Shelf,
     flow::{FlowKey4, FlowKey6},
@@ -35,6 +38,10 @@ unsafe impl Pod for Bucket {}
 unsafe impl Pod for SynLimit {}
 // SAFETY: as above.
 unsafe impl Pod for Pressure {}
+// SAFETY: as above.
+unsafe impl Pod for Local {}
+// SAFETY: as above.
+unsafe impl Pod for Listener {}
 // SAFETY: as above; of an entry, every field is a number of which any value is valid.
 unsafe impl Pod for Set<FlowKey4> {}
 // SAFETY: as above.

@@ -155,17 +155,24 @@ extern "C" fn ingress_answer(ctx: *mut xdp_md, parsed: *const Parsed) -> u32 {
 fn send<K: Answered>(ctx: &XdpContext, parsed: &Parsed) -> Option<()> {
     let (key, way) = (K::of(parsed), parsed.way());
     let (_, link) = config::interface(ctx);
+    if link == Link::Ethernet && is_for_many(ctx) {
+        return None;
+    }
     let behind_link = network_header(ctx, link)?;
     let cookie = make_cookie(key, way, parsed)?;
-    // SAFETY: reads a clock.
-    let now = unsafe { bpf_ktime_get_ns() } / NANOSECONDS_IN_MILLISECOND;
     let syn = Syn {
         ports: parsed.ports(),
         seq: parsed.seen.seq,
         flags: parsed.seen.flags,
         offer: &parsed.offer,
     };
-    let answer = Answer::new(&syn, &parsed.listener, config::means(), cookie, now as u32);
+    let answer = Answer::new(
+        &syn,
+        &parsed.listener,
+        config::means(),
+        cookie,
+        milliseconds,
+    );
     let answer = answer.with_checksum(key.sum());
     let header = key.reply(way, answer.octets());
     resize(ctx, behind_link + size_of::<K::Header>() + answer.octets())?;
@@ -179,6 +186,13 @@ fn send<K: Answered>(ctx: &XdpContext, parsed: &Parsed) -> Option<()> {
         turn_around(ctx)?;
     }
     Some(())
+}
+
+/// The moment by the clock of time stamps.
+#[inline(always)]
+fn milliseconds() -> u32 {
+    // SAFETY: reads a clock.
+    (unsafe { bpf_ktime_get_ns() } / NANOSECONDS_IN_MILLISECOND) as u32
 }
 
 /// Where the network header begins in a frame that lies in one buffer.
@@ -230,21 +244,33 @@ fn write<T>(ctx: &XdpContext, behind_link: usize, headers: T) -> Option<()> {
     Some(())
 }
 
-/// Exchanges the hardware addresses. `None` if the frame was sent to more than one host: nobody answers that.
+/// Destination and source of an Ethernet header.
+type Hardware = [[u16; 3]; 2];
+
+/// Whether a frame was sent to more than one host: nobody answers that.
+#[inline(always)]
+fn is_for_many(ctx: &XdpContext) -> bool {
+    const GROUP: u16 = 1;
+    hardware(ctx).is_none_or(|addresses| {
+        // SAFETY: as in `write`.
+        let [[first, ..], _] = unsafe { *addresses };
+        u16::from_le(first) & GROUP != 0
+    })
+}
+
+/// Exchanges the hardware addresses.
 #[inline(always)]
 fn turn_around(ctx: &XdpContext) -> Option<()> {
-    const GROUP: u16 = 1;
-    let start = ctx.start();
-    if start + ethernet::HEADER_LEN > ctx.end() {
-        return None;
-    }
-    let addresses = start as *mut [[u16; 3]; 2];
-    // SAFETY: as above.
+    let addresses = hardware(ctx)?;
+    // SAFETY: as in `write`.
     let [destination, source] = unsafe { *addresses };
-    if u16::from_le(destination[0]) & GROUP != 0 {
-        return None;
-    }
     // SAFETY: as above.
     unsafe { *addresses = [source, destination] };
     Some(())
+}
+
+#[inline(always)]
+fn hardware(ctx: &XdpContext) -> Option<*mut Hardware> {
+    let start = ctx.start();
+    (start + ethernet::HEADER_LEN <= ctx.end()).then_some(start as *mut Hardware)
 }

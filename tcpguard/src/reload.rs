@@ -150,7 +150,7 @@ impl Wish {
 
     fn cookies(&self, config: &Config) -> Result<Cookies> {
         match self.cookies {
-            Some(asked) => Cookies::prepare(asked),
+            Some(asked) => Cookies::prepare(asked, config),
             None if self.is_whole => Ok(Cookies::default()),
             None => Ok(Cookies::of(config)),
         }
@@ -184,14 +184,14 @@ fn change(wish: &Wish) -> Result<(Changed, String)> {
     let stays = || format!("the guard on {names} stays as it is");
     let before = guard.config().with_context(stays)?;
     check_fixed(&guard, &before, &wish.file).with_context(stays)?;
-    let admission = wish.admission(&guard.found, &before).with_context(stays)?;
     let policy = wish.policy.unwrap_or(before.ingress);
-    admission::check_session(&admission.sources, &policy).with_context(stays)?;
     let config = Config {
         ingress: policy,
         egress: policy.observed(),
         ..before
     };
+    let admission = wish.admission(&guard.found, &config).with_context(stays)?;
+    admission::check_session(&admission.sources, &policy).with_context(stays)?;
     let exchanged = guard.exchange(&pins, &config, &admission);
     let exchanged = exchanged.with_context(|| format!("cannot reload the guard on {names}"))?;
     // From here on nothing fails: what is changed must be known to who may have to take it back.

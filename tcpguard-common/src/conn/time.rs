@@ -27,6 +27,15 @@ impl Ticks {
         self.0.wrapping_sub(earlier.0)
     }
 
+    /// The same, and none if `earlier` is a moment that has not come: that of another CPU, which was a tick ahead
+    /// when it looked at its clock.
+    #[inline(always)]
+    #[must_use]
+    pub const fn past(self, earlier: Self) -> u32 {
+        let ticks = self.since(earlier);
+        if ticks <= u32::MAX / 2 { ticks } else { 0 }
+    }
+
     /// The moment of a number of the kernel's jiffies, by the factor of [`Ticks::per_jiffy`].
     #[inline(always)]
     #[must_use]

@@ -41,11 +41,17 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer to a SYN on behalf of a listener, at `now` milliseconds of the kernel's monotonic clock.
-    /// Its checksum is missing yet.
+    /// The answer to a SYN on behalf of a listener. `now`, which is not always asked, is in milliseconds of the
+    /// kernel's monotonic clock. The checksum is missing yet.
     #[inline(always)]
     #[must_use]
-    pub fn new(syn: &Syn<'_>, listener: &Listener, means: Means, cookie: u32, now: u32) -> Self {
+    pub fn new(
+        syn: &Syn<'_>,
+        listener: &Listener,
+        means: Means,
+        cookie: u32,
+        now: impl FnOnce() -> u32,
+    ) -> Self {
         let offer = syn.offer;
         let is_long = offer.has_timestamp() && means.contains(Means::TIMESTAMPS);
         let agreed = Agreed::of(syn, listener, means);
@@ -73,7 +79,7 @@ impl Answer {
                 0,
                 0x0204_0000 | u32::from(listener.mss),
                 sack_and_timestamps,
-                agreed.stamp(now),
+                if is_long { agreed.stamp(now()) } else { 0 },
                 offer.timestamp,
                 scale,
             ],
@@ -210,7 +216,7 @@ mod tests {
             flags,
             offer,
         };
-        Answer::new(&syn, &listener(), means, 0xc00c_1e00, now)
+        Answer::new(&syn, &listener(), means, 0xc00c_1e00, || now)
     }
 
     fn octets(answer: &Answer) -> Vec<u8> {

@@ -96,11 +96,11 @@ impl Listener {
     /// Whether the next SYN is answered in its place; if not, it is asked itself.
     #[inline(always)]
     pub const fn is_spared(&mut self, now: Ticks) -> bool {
-        if now.since(self.asked) >= SECOND {
+        if now.past(self.asked) >= SECOND {
             self.asked = now;
             return false;
         }
-        self.mss != 0 && now.since(self.heard) <= STALE
+        self.mss != 0 && now.past(self.heard) <= STALE
     }
 }
 

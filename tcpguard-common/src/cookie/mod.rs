@@ -101,5 +101,5 @@ const AGE: u32 = 2 * 60 * SECOND;
 #[inline(always)]
 #[must_use]
 pub const fn may_be_proved(sent: Ticks, now: Ticks) -> bool {
-    sent.0 != 0 && now.since(sent) <= AGE
+    sent.0 != 0 && now.past(sent) <= AGE
 }

@@ -28,9 +28,8 @@ impl Pressure {
     /// A handshake was begun at `now`, where a table has room for so many `connections`.
     #[inline(always)]
     pub const fn begun(&mut self, connections: u32, now: Ticks) {
-        let ticks = now.since(self.aged);
-        // Another CPU may be a tick ahead.
-        if ticks != 0 && ticks <= u32::MAX / 2 {
+        let ticks = now.past(self.aged);
+        if ticks != 0 {
             self.aged = now;
             self.forget(ticks);
         }

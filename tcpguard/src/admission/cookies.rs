@@ -83,15 +83,16 @@ pub(crate) struct Cookies {
 }
 
 impl Cookies {
-    /// As it is asked for, where the stack can be relied upon.
+    /// As it is asked for by a guard with these constants, where the stack can be relied upon.
     ///
     /// # Errors
     ///
-    /// If this kernel makes no cookies, or would not take them and may not be made to.
-    pub(crate) fn prepare(asked: Asked) -> Result<Self> {
+    /// If this kernel makes no cookies, or would not take them and may not be made to, or as [`Self::apply`].
+    pub(crate) fn prepare(asked: Asked, config: &Config) -> Result<Self> {
         if asked.when == SynCookies::Off {
             return Ok(Self::default());
         }
+        check(config)?;
         let kernel = KernelVersion::current().context("failed to find out the kernel's version")?;
         check_kernel(kernel)?;
         if asked.sets_sysctls {
@@ -129,16 +130,9 @@ impl Cookies {
     ///
     /// If a guard with these constants must not send cookies, or cannot know which ports answer.
     pub(crate) fn apply(self, config: &mut Config) -> Result<()> {
-        let is_on = self.when != SynCookies::Off;
-        ensure!(
-            !(is_on && config.ingress.drop == ReasonSet::EMPTY),
-            "a guard that only observes answers no SYN: leave --observe out, or give --syn-cookies off"
-        );
-        ensure!(
-            !(is_on && config.voice == u32::from(Voice::LONE.number())),
-            "SYN cookies need to see what leaves, to know which ports answer: leave --ingress-only out, or \
-             give --syn-cookies off"
-        );
+        if self.when != SynCookies::Off {
+            check(config)?;
+        }
         config.cookies = self.when.when() as u32;
         config.means = self.means;
         config.hop_limits = self.hop_limits;
@@ -160,6 +154,20 @@ impl Cookies {
         }
         text
     }
+}
+
+/// That a guard with these constants may send cookies.
+fn check(config: &Config) -> Result<()> {
+    ensure!(
+        config.ingress.drop != ReasonSet::EMPTY,
+        "a guard that only observes answers no SYN: leave --observe out, or give --syn-cookies off"
+    );
+    ensure!(
+        config.voice != u32::from(Voice::LONE.number()),
+        "SYN cookies need to see what leaves, to know which ports answer: leave --ingress-only out, or give \
+         --syn-cookies off"
+    );
+    Ok(())
 }
 
 fn check_kernel(kernel: KernelVersion) -> Result<()> {

@@ -65,7 +65,7 @@ pub(super) fn attach(
         openings: openings.map_err(AttachError::Admission)?,
         source: options.source,
         sources: options.sources.clone(),
-        cookies: Cookies::prepare(options.cookies).map_err(AttachError::Admission)?,
+        cookies: Cookies::prepare(options.cookies, &config).map_err(AttachError::Admission)?,
     };
     admission
         .apply(&mut config)

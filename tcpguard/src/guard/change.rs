@@ -50,12 +50,12 @@ impl Guard {
         self.check_change()?;
         self.check_fixed(options)?;
         let pins = Pins::open()?;
-        let admission = self.admission(options)?;
         let mut config = Config {
             ingress: options.policy,
             egress: options.policy.observed(),
             ..self.config
         };
+        let admission = self.admission(options, &config)?;
         admission.apply(&mut config)?;
         let pin = |name: &str, file: &_| self.reader.pin(name, file);
         let mut ebpf = exchange::open(&pins, pin, &config, options.log)?;
@@ -96,7 +96,7 @@ impl Guard {
         refuse_fixed(fixed, "start it anew")
     }
 
-    fn admission(&self, options: &Options) -> Result<Admission> {
+    fn admission(&self, options: &Options, config: &Config) -> Result<Admission> {
         let places = self.attached.iter().map(|attached| opening::Place {
             name: &attached.name,
             is_loopback: attached.is_loopback,
@@ -106,7 +106,7 @@ impl Guard {
             openings: options.openings.of(places)?,
             source: options.source,
             sources: options.sources.clone(),
-            cookies: Cookies::prepare(options.cookies)?,
+            cookies: Cookies::prepare(options.cookies, config)?,
         })
     }
 
