@@ -40,6 +40,11 @@ pub trait View<const N: usize>: Copy {
     fn u8<const AT: usize>(self) -> u8;
     /// Two octets in network order at offset `AT`.
     fn be16<const AT: usize>(self) -> u16;
+    /// The same under a mask.
+    #[inline(always)]
+    fn be16_under<const AT: usize>(self, mask: u16) -> u16 {
+        self.be16::<AT>() & mask
+    }
     /// Four octets in network order at offset `AT`.
     fn be32<const AT: usize>(self) -> u32;
     /// Sixteen octets at offset `AT` as four words *as they lie in the frame*, an IPv6 address.

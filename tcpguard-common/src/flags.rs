@@ -76,11 +76,14 @@ impl TcpFlags {
         classes
     };
 
+    /// The nine bits, where they lie in octets 12 and 13 of the header.
+    pub const MASK: u16 = 0x1ff;
+
     /// From octets 12 and 13 of the header, or any nine bits; higher bits are dropped.
     #[inline(always)]
     #[must_use]
     pub const fn new(bits: u16) -> Self {
-        Self(bits & 0x1ff)
+        Self(bits & Self::MASK)
     }
 
     /// The nine bits.

@@ -247,6 +247,18 @@ impl<const N: usize> View<N> for PacketView<N> {
         u16::from_be(self.read::<u16, AT>())
     }
 
+    /// Swapped by hand: LLVM applies the mask before it swaps, and of what has been swapped the verifier of Linux
+    /// 6.1 knows no bounds (LLVM 22).
+    #[inline(always)]
+    fn be16_under<const AT: usize>(self, mask: u16) -> u16 {
+        let mut octets = usize::from(self.read::<u16, AT>());
+        // SAFETY: swaps the octets of a register.
+        unsafe {
+            core::arch::asm!("{0} = be16 {0}", inout(reg) octets, options(pure, nomem, nostack));
+        }
+        octets as u16 & mask
+    }
+
     #[inline(always)]
     fn be32<const AT: usize>(self) -> u32 {
         u32::from_be(self.read::<u32, AT>())

@@ -45,7 +45,7 @@ impl<V: View<HEADER_LEN>> TcpHeader<V> {
     /// The nine flags.
     #[inline(always)]
     pub fn flags(self) -> TcpFlags {
-        TcpFlags::new(self.0.be16::<12>())
+        TcpFlags::new(self.0.be16_under::<12>(TcpFlags::MASK))
     }
 
     /// Window as it stands in the header, not scaled.
