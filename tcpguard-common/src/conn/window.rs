@@ -128,13 +128,13 @@ pub(super) fn is_plainly_inside(me: &Half, other: &Half, seen: &Seen) -> bool {
 /// How a segment of the direction `me` lies to the windows, whatever is known of the connection.
 #[inline(always)]
 pub(super) fn fit(me: &Half, other: &Half, seen: &Seen) -> Fit {
-    let mut bounds = Bounds::of(me, other, seen);
     let unsent = seen.ack.offset_from(other.end);
-    if bounds.unsent > 0 && unsent <= 0 {
+    if unsent <= 0 && seen.sacked.offset_from(other.end) > 0 {
         // Only SACK is beyond: middleboxes that change sequence numbers forget it there, and it is
         // advisory (RFC 2018 section 8). The kernel's tracker objects.
         return Fit::Late;
     }
+    let mut bounds = Bounds::of(me, other, seen);
     let loose = me.marks.with(other.marks).contains(Marks::LOOSE);
     if loose && me.marks.contains(Marks::ACKED_SYN) {
         // What was in flight when the connection was taken over went by unseen, but it was no more
