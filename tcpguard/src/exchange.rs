@@ -192,7 +192,7 @@ fn at_work(pin: &Pin) -> Result<Option<(String, ProgramInfo)>> {
     };
     let program = match pin.hook {
         Hook::Ingress => interface.xdp_programs.first().copied(),
-        Hook::Egress => found::observer(&interface)?.map(|program| program.id()),
+        Hook::Egress => found::observer(&interface)?.map(|(_, program)| program.id()),
     };
     let program = program.map(info).transpose()?;
     Ok(program.map(|program| (interface.name, program)))

@@ -232,7 +232,7 @@ impl Found {
     fn programs(&self) -> Result<Vec<(Hook, ProgramFd)>> {
         let mut programs = vec![(Hook::Ingress, self.program.fd()?)];
         let mut observers = self.interfaces.iter().filter_map(|it| observer(it).ok()?);
-        if let Some(observer) = observers.next() {
+        if let Some((_, observer)) = observers.next() {
             programs.push((Hook::Egress, observer.fd()?));
         }
         Ok(programs)
@@ -317,16 +317,24 @@ pub(crate) fn egress(interface: &Interface, config: &Config) -> Egress {
         return Egress::None;
     }
     match observer(interface) {
-        Ok(Some(_)) => Egress::Tcx,
-        Ok(None) => Egress::None,
-        // Before Linux 6.6 there is no tcx to ask about.
-        Err(_) => Egress::Clsact,
+        Ok(Some((egress, _))) => egress,
+        Ok(None) | Err(_) => Egress::None,
     }
 }
 
-/// The program of ours that sees what leaves; fails where the kernel knows no tcx.
-pub(crate) fn observer(interface: &Interface) -> Result<Option<ProgramInfo>> {
-    let (_, programs) = SchedClassifier::query_tcx(&interface.name, TcAttachType::Egress)?;
+/// The program of ours that sees what leaves, and by which kind of hook.
+pub(crate) fn observer(interface: &Interface) -> Result<Option<(Egress, ProgramInfo)>> {
+    let tcx = SchedClassifier::query_tcx(&interface.name, TcAttachType::Egress);
+    let (egress, programs) = if let Ok((_, programs)) = tcx {
+        (Egress::Tcx, programs)
+    } else {
+        // Before Linux 6.6 there is no tcx to ask about.
+        let filters = netlink::egress_filters(interface)?;
+        let mut programs = programs::loaded()?;
+        programs.retain(|program| filters.contains(&program.id()));
+        (Egress::Clsact, programs)
+    };
     let mut programs = programs.into_iter();
-    Ok(programs.find(|it| programs::is_cut(it.name(), EGRESS_PROGRAM)))
+    let ours = programs.find(|it| programs::is_cut(it.name(), EGRESS_PROGRAM));
+    Ok(ours.map(|program| (egress, program)))
 }

@@ -19,6 +19,7 @@ use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp},
     route::{RouteAttribute, RouteHeader, RouteMessage, RouteType},
+    tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
@@ -122,6 +123,23 @@ fn default_routes() -> Result<BTreeSet<u32>> {
         }
     })?;
     Ok(indices)
+}
+
+/// Numbers of the programs that filters of clsact run on what leaves by an interface.
+pub(crate) fn egress_filters(interface: &Interface) -> Result<Vec<u32>> {
+    let mut request = TcMessage::with_index(interface.index.cast_signed());
+    request.header.parent = TcHandle {
+        minor: TcHandle::MIN_EGRESS,
+        ..TcHandle::CLSACT
+    };
+    let mut programs = Vec::new();
+    let request = RouteNetlinkMessage::GetTrafficFilter(request);
+    list("filters", request, |answer| {
+        if let RouteNetlinkMessage::NewTrafficFilter(filter) = answer {
+            programs.extend(filter_program(&filter));
+        }
+    })?;
+    Ok(programs)
 }
 
 /// These interfaces, with what [`DEFAULT_ROUTE`] stands for in its place.
@@ -320,6 +338,24 @@ fn program_id(attribute: &LinkXdp) -> Option<u32> {
         | LinkXdp::HwProgId(id) => Some(*id).filter(|id| *id != 0),
         _ => None,
     }
+}
+
+/// The number of the program that a filter runs.
+fn filter_program(filter: &TcMessage) -> Option<u32> {
+    let options = filter.attributes.iter().find_map(|attribute| {
+        if let TcAttribute::Options(options) = attribute {
+            Some(options)
+        } else {
+            None
+        }
+    });
+    options?.iter().find_map(|option| {
+        if let TcOption::Bpf(TcFilterBpfOption::ProgId(id)) = option {
+            Some(*id)
+        } else {
+            None
+        }
+    })
 }
 
 /// Asks to attach a program or to take it off; the refusal, or `None` if that was done.

@@ -22,7 +22,6 @@ use crate::{
     found::{self, Found},
     netlink::Interface,
     pins, preflight,
-    sample::Egress,
 };
 
 /// Prints it.
@@ -122,7 +121,6 @@ impl Status {
 }
 
 fn guarded(found: &Found, interface: &Interface, is_pinned: bool) -> Guarded {
-    // Before Linux 6.6 there is no tcx to ask about.
     let egress = found::observer(interface).unwrap_or_default();
     let config = found.config();
     let since = since(found, config.as_ref().ok());
@@ -137,7 +135,7 @@ fn guarded(found: &Found, interface: &Interface, is_pinned: bool) -> Guarded {
         held_by: if is_pinned { ATTACH } else { "process" },
         since,
         ingress: Hooked::new(found::ingress(interface).as_str(), &found.program),
-        egress: egress.map(|program| Hooked::new(Egress::Tcx.as_str(), &program)),
+        egress: egress.map(|(egress, program)| Hooked::new(egress.as_str(), &program)),
         release: config.as_ref().ok().map(release),
         unknown: unknown.map(ToString::to_string),
         config: settings.ok().flatten(),
