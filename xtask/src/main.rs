@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod demo;
 mod dist;
+mod kernel;
 mod object;
 mod privilege;
 mod run;
@@ -48,6 +49,10 @@ enum Task {
     Demo(demo::DemoArgs),
     /// Sets up, installs the tools that the tests call, and runs every test
     Test {
+        /// On a kernel of Debian's in QEMU, the newest of this version: the object, both engines and both hooks, or
+        /// the test targets of tcpguard that are named: `cargo xtask test --kernel 6.1 live_life`
+        #[arg(long, value_name = "VERSION")]
+        kernel: Option<String>,
         /// Arguments of `cargo test`: `cargo xtask test -- --test kernel_load`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
@@ -82,7 +87,11 @@ fn main() -> ExitCode {
         Task::Setup { check: false } => setup::ensure(),
         Task::Run { args } => run::run(&args),
         Task::Demo(args) => demo::run(&args),
-        Task::Test { args } => test::run(&args),
+        Task::Test {
+            kernel: Some(version),
+            args,
+        } => kernel::run(&version, &args),
+        Task::Test { kernel: None, args } => test::run(&args),
         Task::Check => check::run(),
         Task::Object { out } => object::run(out),
         Task::Dist => dist::run(),

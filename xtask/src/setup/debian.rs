@@ -1,6 +1,10 @@
 //! Packages of Debian and Ubuntu: which are known, and installing them.
 
-use std::process::Command;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -101,7 +105,38 @@ pub(crate) fn install(packages: &[&str], why: &str) -> Result<()> {
         .with_context(|| format!("type it to see more: {}", install_line(packages)))
 }
 
-fn refresh() -> Result<()> {
+/// The names of packages that match a regular expression, in the order of apt.
+pub(crate) fn names(pattern: &str) -> Result<Vec<String>> {
+    ensure!(
+        is_here(),
+        "there is no apt-get here, which knows the packages"
+    );
+    let found = output(Command::new("apt-cache").args(["search", "--names-only", pattern]))?;
+    let names = found
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// Fetches a package into a folder, without installing it; says where it lies.
+pub(crate) fn download(package: &str, folder: &Path) -> Result<PathBuf> {
+    let mut download = Command::new("apt-get");
+    download
+        .args(["download", "-q", package])
+        .current_dir(folder);
+    step(&format!("fetching {package}"), &mut download)?;
+    let begin = format!("{package}_");
+    let mut files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    let is_it = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(&begin) && name.ends_with(".deb")
+    };
+    files
+        .find(is_it)
+        .with_context(|| format!("apt-get has left no {package} in {}", folder.display()))
+}
+
+pub(crate) fn refresh() -> Result<()> {
     let why = "reading the package lists";
     let mut update = Command::new("apt-get");
     update.args(["update", "-q"]);

@@ -5,7 +5,7 @@
 //! missing comes from rustup, from Debian's or Ubuntu's packages and from the crates registry. The
 //! outcome is recorded for the build script, and the next set-up only verifies the record.
 
-mod debian;
+pub(crate) mod debian;
 mod linker;
 mod record;
 mod report;

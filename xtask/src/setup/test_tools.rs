@@ -12,7 +12,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 16] = [
+const TOOLS: [Tool; 20] = [
     Tool {
         program: "ip",
         package: "iproute2",
@@ -92,6 +92,26 @@ const TOOLS: [Tool; 16] = [
         program: "python3",
         package: "python3-venv",
         why: "holds the Kubernetes manifests against their schemas",
+    },
+    Tool {
+        program: "qemu-system-x86_64",
+        package: "qemu-system-x86",
+        why: "boots older kernels",
+    },
+    Tool {
+        program: "cpio",
+        package: "cpio",
+        why: "packs what runs on them",
+    },
+    Tool {
+        program: "busybox",
+        package: "busybox-static",
+        why: "is all of their system",
+    },
+    Tool {
+        program: "depmod",
+        package: "kmod",
+        why: "finds and loads their modules",
     },
 ];
 
