@@ -214,7 +214,8 @@ pub(crate) fn stdout(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Numbers of the programs on an interface: XDP as `ip` sees it, tcx as the kernel tells.
+/// Numbers of the programs on an interface: XDP as `ip` sees it, tcx as the kernel tells, or filters of
+/// clsact as `tc` sees them.
 pub(crate) fn attached(namespace: &Namespace, interface: &str) -> Vec<u64> {
     let mut ids: Vec<u64> = xdp_program(namespace, interface).into_iter().collect();
     let query = || {
@@ -225,10 +226,20 @@ pub(crate) fn attached(namespace: &Namespace, interface: &str) -> Vec<u64> {
                 .collect()
         })
     };
+    let tcx: Result<Vec<u64>, _> = namespace.within(query).unwrap();
     // Before Linux 6.6 there is no tcx to ask about.
-    let tcx: Vec<u64> = namespace.within(query).unwrap().unwrap_or_default();
-    ids.extend(tcx);
+    ids.extend(tcx.unwrap_or_else(|_| filters(namespace, interface)));
     ids
+}
+
+/// Numbers of the programs that filters run on what leaves.
+fn filters(namespace: &Namespace, interface: &str) -> Vec<u64> {
+    let mut tc = Command::new("tc");
+    tc.args(["-n", namespace.name(), "-json", "filter", "show"]);
+    let filters = json(tc.args(["dev", interface, "egress"]));
+    let filters = filters.as_array().unwrap().iter();
+    let ids = filters.filter_map(|filter| filter["options"]["prog"]["id"].as_u64());
+    ids.collect()
 }
 
 /// That nothing is attached to an interface.
