@@ -81,10 +81,11 @@ extern "C" fn ingress_admit(ctx: *mut xdp_md, parsed: *mut Parsed) -> u32 {
 #[inline(always)]
 fn admit_syn(ctx: &XdpContext, parsed: &mut Parsed) {
     let (slot, _) = config::interface(ctx);
-    let trusted = matches!(parsed.standing(), Standing::Trusted);
+    let standing = parsed.standing();
+    let trusted = matches!(standing, Standing::Trusted);
     if !trusted && !admits(slot, parsed.ports()[1]) {
         refuse(parsed, Reason::InboundClosed);
-    } else if cookie::is_wanted(ctx, parsed) {
+    } else if !matches!(standing, Standing::Denied) && cookie::is_wanted(ctx, parsed) {
         parsed.is_answered = 1;
     } else if !trusted
         && config::limits_rates()

@@ -218,14 +218,15 @@ fn make_cookie<K: Answered>(key: &K, way: Way, parsed: &Parsed) -> Option<u32> {
         0,
         (0x0204_0000 | u32::from(mss)).to_be(),
     ];
-    let cookie = K::cookie(&mut key.header(way), &mut segment);
-    (cookie >= 0).then_some(cookie as u32)
+    // Above the cookie is the MSS that it carries.
+    let cookie = u64::try_from(K::cookie(&mut key.header(way), &mut segment)).ok()?;
+    Some(cookie as u32)
 }
 
 /// Makes the frame as long as that.
 #[inline(always)]
 fn resize(ctx: &XdpContext, octets: usize) -> Option<()> {
-    let more = octets as i32 - linear(ctx) as i32;
+    let more = (octets as u32).cast_signed() - linear(ctx).cast_signed();
     // SAFETY: the context is valid, and no packet pointer from before is used behind this.
     (more == 0 || unsafe { bpf_xdp_adjust_tail(ctx.ctx, more) } == 0).then_some(())
 }

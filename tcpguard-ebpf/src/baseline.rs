@@ -79,6 +79,16 @@ fn ideal(ctx: XdpContext) -> u32 {
     }
 }
 
+/// Drops what answers the flood, which on a wire would go to nobody, and passes all else.
+#[xdp(frags)]
+fn absorb(ctx: XdpContext) -> u32 {
+    if flood::is_answer(&ctx) {
+        xdp_action::XDP_DROP
+    } else {
+        xdp_action::XDP_PASS
+    }
+}
+
 /// Sends the frame as one of a flood.
 #[xdp]
 fn flooding(ctx: XdpContext) -> u32 {

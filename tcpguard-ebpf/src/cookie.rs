@@ -48,7 +48,8 @@ impl Cookied for XdpContext {
             return;
         }
         if let Some(pressure) = pressure() {
-            if ruling.begins() {
+            // One for which there is no room may have begun as well.
+            if ruling.begins() || ruling.is_table_full() {
                 pressure.begun(config::connections(), clock::now());
             } else if ruling.completes() {
                 pressure.completed();

@@ -11,6 +11,7 @@ const REACH: usize = 14 + 20 + 20;
 const IP_CHECKSUM: usize = 14 + 10;
 /// Both halves of the source address.
 const SOURCE: [usize; 2] = [14 + 12, 14 + 14];
+const DESTINATION: usize = 14 + 16;
 /// Where floods come from, 10.9.0.0/16, as it lies in memory.
 const FLOODING: u16 = 0x0a09_u16.to_be();
 const SOURCE_PORT: usize = 14 + 20;
@@ -61,12 +62,24 @@ pub(crate) fn speak(ctx: &impl Buffer) {
 /// Whether a frame of IPv4 is one of a flood.
 #[inline(always)]
 pub(crate) fn is_of(ctx: &impl Buffer) -> bool {
+    has::<{ SOURCE[0] }>(ctx)
+}
+
+/// Whether a frame of IPv4 answers one of a flood.
+#[inline(always)]
+pub(crate) fn is_answer(ctx: &impl Buffer) -> bool {
+    has::<DESTINATION>(ctx)
+}
+
+/// Whether the address there in a frame of IPv4 is in the network that floods come from.
+#[inline(always)]
+fn has<const ADDRESS: usize>(ctx: &impl Buffer) -> bool {
     let (start, end) = (ctx.start(), ctx.end());
     if start + REACH > end {
         return false;
     }
     // SAFETY: within `REACH`, which was tested; the verifier proves it again.
-    let network = unsafe { *((start + SOURCE[0]) as *const u16) };
+    let network = unsafe { *((start + ADDRESS) as *const u16) };
     network == FLOODING
 }
 

@@ -93,6 +93,13 @@ impl Peer {
 }
 
 impl Interface {
+    /// Whether what an XDP program in its driver answers goes out. A veth pair leaves that in a queue unless the
+    /// other end has a program as well (`veth_xdp_flush` in the kernel's drivers/net/veth.c).
+    pub(crate) fn sends_answers(&self) -> bool {
+        self.veth_peer
+            .is_none_or(|peer| matches!(peer.has_xdp(), Ok(true)))
+    }
+
     /// Whether all that leaves there also arrives.
     pub(crate) fn is_loopback(&self) -> bool {
         self.layer == LinkLayerType::Loopback

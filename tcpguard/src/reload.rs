@@ -150,7 +150,7 @@ impl Wish {
 
     fn cookies(&self, config: &Config) -> Result<Cookies> {
         match self.cookies {
-            Some(asked) => Cookies::prepare(asked, config),
+            Some(asked) => Cookies::prepare(asked, config, Mode::Auto),
             None if self.is_whole => Ok(Cookies::default()),
             None => Ok(Cookies::of(config)),
         }

@@ -79,6 +79,15 @@ fn connected() -> (Namespace, Namespace) {
     (server, client)
 }
 
+/// The scales of the connections of a host, those of the peer first.
+fn scales(host: &Namespace) -> String {
+    let told = host.command("ss").args(["-tinH"]).output().unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let mut words = told.split_whitespace();
+    let scales = words.find_map(|word| word.strip_prefix("wscale:"));
+    scales.unwrap_or_else(|| panic!("{told}")).to_owned()
+}
+
 fn cookies(reading: &Value) -> [u64; 2] {
     ["sent", "proved"].map(|key| reading["cookies"][key].as_u64().unwrap())
 }
@@ -93,9 +102,11 @@ fn who_connects_by_a_cookie_has_all_that_the_stack_offers() {
         }
         let ends = line.connect(&pair.client).unwrap();
         // Both scales are known, of which nothing but the time stamp of the answer says the peer's.
-        let told = pair.server.command("ss").args(["-tinH"]).output().unwrap();
-        let told = String::from_utf8(told.stdout).unwrap();
-        assert!(told.contains(" wscale:10,10 "), "{told}");
+        let [ours, theirs] = [&pair.server, &pair.client].map(scales);
+        let [sent, received] = ours.split(',').collect::<Vec<_>>()[..] else {
+            panic!("{ours}");
+        };
+        assert_eq!(theirs, format!("{received},{sent}"));
         transfer(&ends, 4 << 20).unwrap();
     }
     let reading = pair.guard.fresh_reading().unwrap();

@@ -209,12 +209,12 @@ mod tests {
         listener
     }
 
-    fn answer(offer: &Offer, flags: TcpFlags, means: Means, now: u32) -> Answer {
+    fn answer(offer: Offer, flags: TcpFlags, means: Means, now: u32) -> Answer {
         let syn = Syn {
             ports: [40_000, 80],
             seq: SeqNum(u32::MAX),
             flags,
-            offer,
+            offer: &offer,
         };
         Answer::new(&syn, &listener(), means, 0xc00c_1e00, || now)
     }
@@ -224,9 +224,15 @@ mod tests {
         all.take(answer.octets()).collect()
     }
 
+    /// What its own options offer.
+    fn offered(answer: &Answer) -> Offer {
+        offer(octets(answer).get(tcp::HEADER_LEN..).unwrap())
+    }
+
     #[test]
     fn it_is_a_syn_ack_of_the_listener_and_of_the_cookie() {
-        let octets = octets(&answer(&linux(), TcpFlags::SYN, ALL, 1_000_000));
+        let answer = answer(linux(), TcpFlags::SYN, ALL, 1_000_000);
+        let octets = octets(&answer);
         let mut cursor = SliceCursor::new(&octets);
         let header = TcpHeader(cursor.take::<{ tcp::HEADER_LEN }>().unwrap());
         assert_eq!(
@@ -237,34 +243,34 @@ mod tests {
         assert_eq!(header.flags(), TcpFlags::SYN.with(TcpFlags::ACK));
         assert_eq!(header.header_len(), octets.len());
         assert_eq!(header.window(), 65_160);
-        let own = offer(&octets[tcp::HEADER_LEN..]);
+        let own = offered(&answer);
         assert_eq!((own.mss, own.scale), (1460, 7));
         assert!(own.has_sack() && own.has_timestamp());
-        assert_eq!(octets[32..36], 7_u32.to_be_bytes(), "the echo");
+        assert_eq!(answer.words[8], 7, "the echo");
     }
 
     #[test]
     fn its_time_stamp_says_what_was_offered_and_is_never_ahead() {
         for now in [0, 5, 64, 1_000_000, u32::MAX] {
-            let full = answer(&linux(), ECN_SYN, ALL, now);
+            let full = answer(linux(), ECN_SYN, ALL, now);
             let stamp = full.words[7];
             assert_eq!(stamp & OPTION_BITS, 9 | SACK | ECN);
             assert!(now.wrapping_sub(stamp) < 2 * (OPTION_BITS + 1), "{now}");
             let bare = offer(&[8, 10, 0, 0, 0, 7, 0, 0, 0, 0]);
-            let stamp = answer(&bare, TcpFlags::SYN, ALL, now).words[7];
+            let stamp = answer(bare, TcpFlags::SYN, ALL, now).words[7];
             assert_eq!(stamp & OPTION_BITS, NO_SCALE);
         }
     }
 
     #[test]
     fn what_the_stack_would_not_take_back_is_not_offered() {
-        let short = answer(&linux(), ECN_SYN, Means::SACK.with(Means::SCALE), 1);
+        let short = answer(linux(), ECN_SYN, Means::SACK.with(Means::SCALE), 1);
         assert_eq!((short.octets(), short.is_long()), (24, false));
         assert_eq!(short.words[3] >> 16 & 0x1ff, 0x12, "no ECE");
-        let own = offer(&octets(&short)[tcp::HEADER_LEN..]);
+        let own = offered(&short);
         assert_eq!((own.mss, own.scale), (1460, Seen::NO_SCALE));
-        let some = answer(&linux(), ECN_SYN, Means::TIMESTAMPS, 1);
-        let own = offer(&octets(&some)[tcp::HEADER_LEN..]);
+        let some = answer(linux(), ECN_SYN, Means::TIMESTAMPS, 1);
+        let own = offered(&some);
         assert!(own.has_timestamp() && !own.has_sack() && own.scale == Seen::NO_SCALE);
     }
 
@@ -272,7 +278,7 @@ mod tests {
     fn the_sum_over_it_is_that_of_a_sound_segment() {
         for (means, now) in [(ALL, 3), (Means::NONE, 99)] {
             let addresses = halves(0x0a00_0001) + halves(0xfffe_ffff);
-            let sound = answer(&linux(), TcpFlags::SYN, means, now).with_checksum(addresses);
+            let sound = answer(linux(), TcpFlags::SYN, means, now).with_checksum(addresses);
             let words = sound.words.iter().take(sound.octets() / 4);
             let sum: u32 = words.map(|word| halves(*word)).sum();
             let pseudo =

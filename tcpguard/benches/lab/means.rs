@@ -53,10 +53,7 @@ impl Means {
                 tcpguard(receiver, &ATTACH)?;
             }
             Self::Cookies => {
-                // Else veth would leave answers of the driver's in its queue.
-                let passing = attach((&place.sender, SENDING), &["bare_pass"], 1)?;
                 tcpguard(receiver, &[&ATTACH[..], &COOKIES].concat())?;
-                object = Some(passing);
             }
             Self::Nft(rules) => nft(receiver, rules)?,
             Self::Iptables(rule) => call(receiver, &[&["iptables", "-A"], rule].concat())?,
@@ -96,6 +93,12 @@ impl Drop for On<'_> {
             eprintln!("warning: {error:#}");
         }
     }
+}
+
+/// What is answered to a flood goes to nobody, as on a wire, and costs the sender's CPU nothing; and a veth pair
+/// sends what the driver of one end answers only if the other end has a program. Until it is dropped.
+pub(crate) fn absorb_answers(place: &Place) -> Result<Ebpf> {
+    attach((&place.sender, SENDING), &["absorb"], 1)
 }
 
 /// Programs of the baseline on an interface, with room for so many connections.

@@ -15,6 +15,7 @@ use crate::{
     lab::{
         cpus::Cpus,
         flood::{Flood, Generator},
+        means::absorb_answers,
         place::Place,
     },
     stage::Stage,
@@ -46,6 +47,7 @@ pub(crate) struct Turn {
 pub(crate) fn measure(cpus: Cpus, filter: Filter, attack: Attack, timing: Timing) -> Result<Turn> {
     let stage = Stage::new(cpus)?;
     let place = &stage.place;
+    let _absorbing = absorb_answers(place)?;
     let _on = filter.put_on(place)?;
     let mut clients = Clients::connect(place)?;
     let generator = Generator::new(place, "flooding")?;

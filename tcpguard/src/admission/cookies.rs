@@ -13,6 +13,8 @@ use tcpguard_common::{
     policy::ReasonSet,
 };
 
+use crate::{cli::Mode, netlink};
+
 /// The first kernel that makes cookies for programs (Linux commit 33bf9885040c).
 const MINIMUM_KERNEL: (u8, u8) = (6, 0);
 
@@ -83,18 +85,22 @@ pub(crate) struct Cookies {
 }
 
 impl Cookies {
-    /// As it is asked for by a guard with these constants, where the stack can be relied upon.
+    /// As it is asked for by a guard with these constants, at work or to be attached in this mode, where stack
+    /// and drivers can be relied upon.
     ///
     /// # Errors
     ///
     /// If this kernel makes no cookies, or would not take them and may not be made to, or as [`Self::apply`].
-    pub(crate) fn prepare(asked: Asked, config: &Config) -> Result<Self> {
+    pub(crate) fn prepare(asked: Asked, config: &Config, mode: Mode) -> Result<Self> {
         if asked.when == SynCookies::Off {
             return Ok(Self::default());
         }
         check(config)?;
         let kernel = KernelVersion::current().context("failed to find out the kernel's version")?;
         check_kernel(kernel)?;
+        if mode != Mode::Generic {
+            check_drivers(config)?;
+        }
         if asked.sets_sysctls {
             SYNCOOKIES.set(2)?;
             // With 0 there are none, as somebody wants it.
@@ -167,6 +173,22 @@ fn check(config: &Config) -> Result<()> {
         "SYN cookies need to see what leaves, to know which ports answer: leave --ingress-only out, or give \
          --syn-cookies off"
     );
+    Ok(())
+}
+
+/// That what is answered in a driver goes out.
+fn check_drivers(config: &Config) -> Result<()> {
+    let is_guarded = |index| config.guarded().any(|guarded| guarded.index == index);
+    for interface in netlink::interfaces()? {
+        let sends = interface.is_generic || interface.sends_answers();
+        ensure!(
+            sends || !is_guarded(interface.index),
+            "SYN cookies would not leave {}: a veth pair sends what its driver answers only if its other end \
+             has an XDP program as well, and none can be seen there; use --mode generic, leave --syn-cookies \
+             out, or attach a program to the other end first",
+            interface.name
+        );
+    }
     Ok(())
 }
 

@@ -212,6 +212,20 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_that_is_answered_with_cookies_is_one_as_well() {
+        let answered = |sent, proved| {
+            move |sample: &mut Sample| {
+                sample.arrived.cookies_sent += sent;
+                sample.arrived.cookies_proved += proved;
+            }
+        };
+        let (busy, flood) = (answered(9_000, 8_900), answered(9_000, 500));
+        assert!(said(&[&busy, &busy, &busy]).is_empty());
+        let told = "alarm: half-open 8 500/s for 2s: looks like a SYN flood";
+        assert_eq!(said(&[&flood, &flood]), [told]);
+    }
+
+    #[test]
     fn connections_that_this_host_begins_are_no_alarm() {
         let scan = |sample: &mut Sample| {
             happened(&mut sample.events, None, State::SynSent, 9_000);

@@ -21,7 +21,7 @@ use crate::{
 pub(crate) enum Subject {
     /// Arriving segments that are objected to for this reason.
     Reason(Reason),
-    /// Connections that were begun by what arrives, and not established.
+    /// Connections that were begun by what arrives, and not established; a cookie that did not come back is one.
     HalfOpen,
 }
 
@@ -67,7 +67,7 @@ impl Subject {
                 passed: grown(&|sample| arrived(sample, Verdict::would_drop(reason))),
             },
             Self::HalfOpen => {
-                let begun = grown(&|sample| turnover::entered(&sample.arrived, State::SynSent));
+                let begun = grown(&|sample| begun(&sample.arrived));
                 let established = grown(&|sample| established(&sample.arrived));
                 Step {
                     elapsed,
@@ -86,12 +86,17 @@ fn arrived(sample: &Sample, verdict: Verdict) -> u64 {
     counters.map(|it| it.tally(verdict).packets).sum()
 }
 
+/// Connections that somebody wanted to open, those that were answered with a cookie included.
+fn begun(events: &Events) -> u64 {
+    turnover::entered(events, State::SynSent) + events.cookies_sent
+}
+
 /// Connections whose handshake was completed. By what arrives, those are the ones that it has begun: what this
 /// host begins it completes itself.
 fn established(events: &Events) -> u64 {
     let completes = |it: &Transition| is_half_open(it.before) && is_whole(it.after);
     let established = turnover::transitions(events).filter(completes);
-    established.map(|it| it.count).sum()
+    established.map(|it| it.count).sum::<u64>() + events.cookies_proved
 }
 
 const fn is_half_open(state: Option<State>) -> bool {

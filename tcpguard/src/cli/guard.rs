@@ -129,7 +129,7 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true)]
     pub syn_cookies: Option<SynCookies>,
 
-    /// Set net.ipv4.tcp_syncookies and tcp_timestamps to 2 where cookies need it; they stay so
+    /// Set the sysctls of TCP that cookies need, and say which; they stay so
     #[arg(long)]
     pub syn_cookies_sysctl: bool,
 

@@ -24,7 +24,7 @@ use super::{Attached, Options, error::AttachError, error::chain};
 use crate::{
     admission::{
         Admission,
-        cookies::{Cookies, SynCookies},
+        cookies::Cookies,
         opening::{self, Opening},
     },
     cli::Mode,
@@ -46,9 +46,6 @@ pub(super) fn attach(
     options: &Options,
 ) -> Result<(Ebpf, Config, Vec<Attached>, Plan), AttachError> {
     let targets = targets(&options.interfaces)?;
-    if options.cookies.when != SynCookies::Off {
-        check_returns(&targets, options.mode)?;
-    }
     let bridges = targets.iter().any(|target| target.interface.has_controller);
     let plan = options.tracking.plan(bridges);
     let plan = plan.map_err(AttachError::Tracking)?;
@@ -61,11 +58,12 @@ pub(super) fn attach(
         before: Opening::default(),
     });
     let openings = options.openings.of(places);
+    let cookies = Cookies::prepare(options.cookies, &config, options.mode);
     let admission = Admission {
         openings: openings.map_err(AttachError::Admission)?,
         source: options.source,
         sources: options.sources.clone(),
-        cookies: Cookies::prepare(options.cookies, &config).map_err(AttachError::Admission)?,
+        cookies: cookies.map_err(AttachError::Admission)?,
     };
     admission
         .apply(&mut config)
@@ -114,22 +112,6 @@ fn targets(names: &[String]) -> Result<Vec<Target>, AttachError> {
         });
     }
     Ok(targets)
-}
-
-/// That what is answered in the driver goes out: a veth pair leaves it in a queue unless the other end has an
-/// XDP program as well (`veth_xdp_flush` in the kernel's drivers/net/veth.c).
-fn check_returns(targets: &[Target], mode: Mode) -> Result<(), AttachError> {
-    for Target { interface, .. } in targets {
-        if let Some(peer) = interface.veth_peer
-            && mode != Mode::Generic
-            && !matches!(peer.has_xdp(), Ok(true))
-        {
-            return Err(AttachError::NoReturn {
-                interface: interface.name.clone(),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// What the frames of an interface begin with.

@@ -106,7 +106,7 @@ impl Guard {
             openings: options.openings.of(places)?,
             source: options.source,
             sources: options.sources.clone(),
-            cookies: Cookies::prepare(options.cookies, config)?,
+            cookies: Cookies::prepare(options.cookies, config, options.mode)?,
         })
     }
 

@@ -74,16 +74,6 @@ pub enum AttachError {
         /// What helps against it.
         hint: &'static str,
     },
-    /// What is answered in the driver would not go out.
-    #[error(
-        "SYN cookies would not leave {interface}: a veth pair sends what its driver answers only if its \
-         other end has an XDP program as well, and none can be seen there; use --mode generic, leave \
-         --syn-cookies out, or attach a program to the other end first"
-    )]
-    NoReturn {
-        /// The interface.
-        interface: String,
-    },
     /// The kernel does not take the program in the network stack.
     #[error("failed to attach to {interface} in generic mode: {why}")]
     GenericRefused {

@@ -22,10 +22,11 @@ use crate::{
 
 /// What tells in a few minutes whether a kernel takes the programs, and whether they judge there as they do
 /// on the host and at both hooks.
-const TARGETS: [&str; 4] = [
+const TARGETS: [&str; 5] = [
     "kernel_object",
     "kernel_engines",
     "kernel_table",
+    "kernel_cookies",
     "live_hooks",
 ];
 
