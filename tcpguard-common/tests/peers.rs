@@ -11,6 +11,7 @@
 
 mod peers {
     pub(super) mod path;
+    #[expect(dead_code, reason = "the model looks into peers as well")]
     pub(super) mod peer;
 }
 

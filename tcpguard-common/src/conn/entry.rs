@@ -10,7 +10,7 @@ use super::{
 use crate::flow::{FlowKey4, FlowKey6};
 
 /// What is known of a connection: what each direction has said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Conn {
     /// When the entry was made.

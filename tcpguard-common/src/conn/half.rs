@@ -4,7 +4,7 @@ use super::{seen::Seen, time::Ticks};
 use crate::seq::SeqNum;
 
 /// Facts about one direction, one bit each. They are only ever learned from its own segments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Marks(u16);
 
@@ -90,7 +90,7 @@ impl Marks {
 
 /// One direction of a connection, written only by the segments that go that way. Only a segment that
 /// makes the entry writes both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Half {
     /// Initial sequence number: the SYN's. Of an adopted direction, one before its first octet.

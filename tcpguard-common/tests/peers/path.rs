@@ -22,7 +22,6 @@ use super::peer::{Peer, Segment};
 pub(crate) struct Path {
     peers: [Peer; 2],
     guard: Table<FlowKey4>,
-    scale: u8,
     chance: u64,
     /// Segments lost of a thousand, on either side of the guard, and the longest delay of a hop in
     /// milliseconds.
@@ -54,7 +53,6 @@ impl Path {
         let mut path = Self {
             peers: [Peer::new(0, 0, true, 0), Peer::new(0, 0, false, 0)],
             guard: Table::new(1, Seed::known(3)),
-            scale: 7,
             chance: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             loss: 0,
             delay: 0,
@@ -205,20 +203,9 @@ impl Path {
         if self.now < self.begins {
             return Ok(());
         }
-        let syn = segment.flags.contains(TcpFlags::SYN);
-        let (me, other) = (&self.peers[i], &self.peers[1 - i]);
-        let window = segment.window >> if syn { 0 } else { self.scale };
-        let ack = other.isn.plus(segment.ack);
         let seen = Seen {
-            seq: me.isn.plus(segment.seq),
-            ack,
-            sacked: ack,
-            payload_len: segment.len,
             now: self.ticks(),
-            window: u16::try_from(window).expect("a window fits at its scale"),
-            flags: segment.flags,
-            scale: if syn { self.scale } else { Seen::NO_SCALE },
-            ..Seen::default()
+            ..segment.seen(self.peers[i].isn, self.peers[1 - i].isn)
         };
         let ruling = self.ask(i, &seen);
         let after = ruling.after().map_or("-", |state| state.as_str());

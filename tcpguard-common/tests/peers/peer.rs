@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tcpguard_common::{flags::TcpFlags, seq::SeqNum};
+use tcpguard_common::{conn::seen::Seen, flags::TcpFlags, seq::SeqNum};
 
 /// A segment in the numbers of its sender and receiver, counted from their first ones.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Segment {
     pub(crate) seq: u32,
     pub(crate) ack: u32,
@@ -15,18 +15,41 @@ pub(crate) struct Segment {
     pub(crate) window: u32,
 }
 
+impl Segment {
+    /// As the tracker sees it, of a sender and a receiver with these first numbers.
+    pub(crate) fn seen(&self, sender: SeqNum, receiver: SeqNum) -> Seen {
+        let syn = self.flags.contains(TcpFlags::SYN);
+        let window = self.window >> if syn { 0 } else { SCALE };
+        let ack = receiver.plus(self.ack);
+        Seen {
+            seq: sender.plus(self.seq),
+            ack,
+            sacked: ack,
+            payload_len: self.len,
+            window: u16::try_from(window).expect("a window fits at its scale"),
+            flags: self.flags,
+            scale: if syn { SCALE } else { Seen::NO_SCALE },
+            ..Seen::default()
+        }
+    }
+}
+
 /// Octets of a full segment.
-const MSS: u32 = 1000;
+pub(crate) const MSS: u32 = 1000;
+/// The window scale of both ends.
+const SCALE: u8 = 7;
 /// Milliseconds to the first retransmission, and between any two at most: less than what peers wait
 /// for, so that no bad luck outlasts the memory of a state.
 const RTO: (u64, u64) = (200, 10_000);
 
 /// One end.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Peer {
     pub(crate) isn: SeqNum,
     /// Octets that it will have sent.
     pub(crate) total: u32,
+    /// Where what its user has written so far ends: all of it and FIN, unless told otherwise.
+    written: u32,
     opens: bool,
     /// SND.UNA, SND.NXT and the right edge that the other side offers, from the SYN on.
     una: u32,
@@ -53,6 +76,7 @@ impl Peer {
         Self {
             isn: SeqNum(isn),
             total,
+            written: total + 2,
             opens,
             una: 0,
             nxt: 0,
@@ -78,6 +102,58 @@ impl Peer {
         self.una > 0
     }
 
+    /// The same peer, whose user has written nothing so far.
+    pub(crate) fn silent(self) -> Self {
+        Self { written: 1, ..self }
+    }
+
+    /// Whether its user may still write, or close.
+    pub(crate) fn may_write(&self) -> bool {
+        self.is_open() && self.written < self.total + 2
+    }
+
+    /// The user writes as much as fits a segment, or closes behind the last octet.
+    pub(crate) fn write(&mut self, out: &mut Vec<Segment>) {
+        let last = self.total + 1;
+        self.written = if self.written < last {
+            last.min(self.written + MSS)
+        } else {
+            last + 1
+        };
+        self.send(0, out);
+    }
+
+    /// How far the other side can ever have been told that it may send.
+    pub(crate) fn edge(&self) -> u32 {
+        self.received + self.buffer
+    }
+
+    /// What it sends next.
+    pub(crate) fn next(&self) -> u32 {
+        self.nxt
+    }
+
+    /// What it waits for.
+    pub(crate) fn expected(&self) -> u32 {
+        self.received
+    }
+
+    /// Whether there is something to read.
+    pub(crate) fn may_read(&self) -> bool {
+        self.unread > 0
+    }
+
+    /// Whether nothing is left of it, not even TIME-WAIT.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.closes_last && self.is_done()
+    }
+
+    /// Forgets how long it has waited, where time is no matter.
+    pub(crate) fn settle(&mut self) {
+        self.rto = RTO.0;
+        self.alarm = self.alarm.map(|_| 0);
+    }
+
     /// The user reads: a window that was closed opens, and is told.
     pub(crate) fn read(&mut self, out: &mut Vec<Segment>) {
         let told = self.window();
@@ -95,19 +171,22 @@ impl Peer {
             // Only closed peers reset, and what is open then is in TIME-WAIT (RFC 1337).
             return;
         }
-        if self.closes_last && self.is_done() {
+        if self.is_gone() {
             out.extend(refusal(segment));
             return;
         }
-        if syn && self.received == 0 {
+        let known = self.received > 0;
+        let answers = segment.flags.contains(TcpFlags::ACK);
+        if syn && !known {
             self.received = 1;
-            if !self.opens {
+            // Who opens as well answers a SYN in the same way: simultaneous open.
+            if !answers {
                 self.nxt = 1;
                 self.alarm = Some(now + self.rto);
                 out.push(self.first());
             }
         }
-        if segment.flags.contains(TcpFlags::ACK) {
+        if answers {
             self.acknowledged(segment, now);
         }
         let sent = segment.len > 0 || segment.flags.contains(TcpFlags::FIN) || syn;
@@ -116,8 +195,10 @@ impl Peer {
             self.keep(segment);
         }
         let probe = segment.seq + segment.len < self.received;
-        if self.nxt > 0 && (sent || probe || !accepted) && (self.opens || !syn) {
-            out.push(self.bare());
+        if self.nxt > 0 && (sent || probe || !accepted) && (known || answers) {
+            // A SYN that comes again draws the answer again, or a challenge (RFC 9293 section 3.10.7.4).
+            let again = syn && self.una == 0;
+            out.push(if again { self.first() } else { self.bare() });
         }
         self.send(now, out);
     }
@@ -182,11 +263,11 @@ impl Peer {
             return;
         }
         let last = self.total + 1;
-        while self.nxt < self.edge.min(last) {
-            let len = MSS.min(self.edge.min(last) - self.nxt);
+        while self.nxt < self.limit().min(last) {
+            let len = MSS.min(self.limit().min(last) - self.nxt);
             self.push(len, now, out);
         }
-        if self.nxt == last && self.edge > last {
+        if self.nxt == last && self.limit() > last {
             self.push(1, now, out);
         }
         if self.alarm.is_none() && self.una < self.total + 2 {
@@ -194,10 +275,15 @@ impl Peer {
         }
     }
 
+    /// How far it may send: what was written, as far as there is room for it.
+    fn limit(&self) -> u32 {
+        self.edge.min(self.written)
+    }
+
     fn push(&mut self, len: u32, now: u64, out: &mut Vec<Segment>) {
         // FIN goes with the last data in every other connection.
         let with_fin = self.total.is_multiple_of(2) && self.nxt + len == self.total + 1;
-        let len = len + u32::from(with_fin && self.edge > self.total + 1);
+        let len = len + u32::from(with_fin && self.limit() > self.total + 1);
         let nxt = self.nxt;
         self.nxt += len;
         self.closes_last = self.fin.is_some_and(|fin| self.received >= fin);
@@ -218,7 +304,7 @@ impl Peer {
     }
 
     fn first(&self) -> Segment {
-        let flags = if self.opens {
+        let flags = if self.received == 0 {
             TcpFlags::SYN
         } else {
             TcpFlags::SYN.with(TcpFlags::ACK)
