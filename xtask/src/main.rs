@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod demo;
 mod dist;
+mod fuzz;
 mod kernel;
 mod object;
 mod privilege;
@@ -73,6 +74,11 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Searches by chance, for as long as one likes, for what is wrong: `cargo xtask fuzz engines`
+    Fuzz {
+        #[command(subcommand)]
+        target: fuzz::Target,
+    },
     /// Runs one test binary, as root where its name says so; cargo calls this
     #[command(hide = true)]
     Runner {
@@ -96,6 +102,7 @@ fn main() -> ExitCode {
         Task::Object { out } => object::run(out),
         Task::Dist => dist::run(),
         Task::Bench { args } => bench::run(&args),
+        Task::Fuzz { target } => fuzz::run(&target),
         Task::Runner { command } => test::run_binary(&command),
     };
     match result {

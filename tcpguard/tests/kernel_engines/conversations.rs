@@ -40,13 +40,13 @@ struct End {
 }
 
 /// Two ends that may or may not talk as they should.
-struct Conversation {
+pub(crate) struct Conversation {
     frame: TcpFrame,
     ends: [End; 2],
 }
 
 impl Conversation {
-    fn every() -> Vec<Self> {
+    pub(crate) fn every() -> Vec<Self> {
         let of = |frame: TcpFrame| {
             (0..CONNECTIONS).map(move |number| {
                 let mut frame = frame.clone();
@@ -64,7 +64,7 @@ impl Conversation {
     }
 
     /// The next segment of either end.
-    fn say(&mut self, random: &mut XorShift) -> Vec<u8> {
+    pub(crate) fn say(&mut self, random: &mut XorShift) -> Vec<u8> {
         let by = random.below(2);
         let mut frame = self.frame.clone();
         if by == 1 {
@@ -178,7 +178,7 @@ fn sack(ack: u32, random: &mut XorShift) -> Vec<u8> {
 }
 
 /// Ticks until the next segment: seldom long enough that something is forgotten.
-fn pause(random: &mut XorShift) -> u32 {
+pub(crate) fn pause(random: &mut XorShift) -> u32 {
     const HOUR: u32 = 3600 * SECOND;
     match random.below(1000) {
         0 => 6 * 24 * HOUR,

@@ -10,6 +10,7 @@
 mod captures;
 mod conversations;
 mod egress;
+mod fuzz;
 mod mutated;
 mod replays;
 mod scenarios;

@@ -47,7 +47,7 @@ fn kernel_and_host_agree_on_mutated_frames() {
 }
 
 /// Some octets replaced, mostly in the headers, and the end moved now and then.
-fn mutated(base: &[u8], random: &mut XorShift) -> Vec<u8> {
+pub(crate) fn mutated(base: &[u8], random: &mut XorShift) -> Vec<u8> {
     let mut octets = base.to_vec();
     match random.below(8) {
         0 => octets.truncate(random.below(octets.len() + 1)),
