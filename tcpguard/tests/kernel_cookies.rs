@@ -44,6 +44,8 @@ const LINUX: [u8; 20] = [
 ];
 /// What the stack offers where it listens.
 const OWN: [u8; 8] = [2, 4, 5, 120, 1, 3, 3, 7];
+/// Of an IPv4 header, in place of an offset.
+const DO_NOT_FRAGMENT: u16 = 0x4000;
 const OWN_MSS: u16 = 1400;
 const OWN_WINDOW: u16 = 65_160;
 
@@ -209,7 +211,6 @@ fn expected(syn: &TcpFrame, answer: &Segment, octets: &[u8]) -> TcpFrame {
     let options = octets[octets.len() - if has_options { 20 } else { 4 }..].to_vec();
     let ecn = syn.flags.contains(TcpFlags::ECE) && has_options;
     let flags = TcpFlags::SYN.with(TcpFlags::ACK);
-    const DO_NOT_FRAGMENT: u16 = 0x4000;
     TcpFrame {
         ipv4_fragment: (DO_NOT_FRAGMENT, false),
         macs: (syn.macs.1, syn.macs.0),

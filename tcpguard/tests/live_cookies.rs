@@ -10,7 +10,7 @@ mod common;
 use std::{fs, io::ErrorKind, net::TcpStream, thread, time::Duration};
 
 use common::{
-    ERROR, Process, TCPGUARD,
+    ERROR, Process, TCPGUARD, done,
     place::{PORT, brief, guard, lines, objections},
 };
 use serde_json::Value;
@@ -35,7 +35,9 @@ struct Pair {
     server: Namespace,
     client: Namespace,
     guard: Guard,
-    _beyond: Guard,
+    /// Until it is dropped.
+    #[expect(dead_code, reason = "that it is there is enough")]
+    beyond: Guard,
 }
 
 impl Pair {
@@ -45,12 +47,12 @@ impl Pair {
             let all = [&["--interval", "100ms", "--max-conns", "4096"][..], args].concat();
             Guard::start(namespace, TCPGUARD, ETH0, all).unwrap()
         };
-        let _beyond = start(&client, &["--observe"]);
+        let beyond = start(&client, &["--observe"]);
         Self {
             guard: start(&server, args),
             server,
             client,
-            _beyond,
+            beyond,
         }
     }
 
@@ -135,7 +137,7 @@ fn where_nobody_listens_any_more_the_stack_refuses() {
 
 #[test]
 fn an_acknowledgment_without_a_cookie_is_dropped_for_that() {
-    const FORGED: u64 = 500;
+    const FORGED: u16 = 500;
     let site = Site::new(Guarded::Server).unwrap();
     // In the stack, where what is answered goes out whatever is at the other end.
     let mut guard = guard(&site, &[&COOKIES[..], &["--mode", "generic"]].concat());
@@ -146,18 +148,18 @@ fn an_acknowledgment_without_a_cookie_is_dropped_for_that() {
             exchange(&mut line.connect(&site.client).unwrap()).unwrap();
         }
         let dice = &mut Dice::new(7);
-        let forged = (0..FORGED as u16).map(|n| {
+        let guesses = (0..FORGED).map(|n| {
             let from = (Site::nobody(family, n), 2_000).into();
             blind((from, line.address()), TcpFlags::ACK, 0, dice)
         });
-        forger.send(forged, Duration::from_millis(1)).unwrap();
+        forger.send(guesses, Duration::from_millis(1)).unwrap();
     }
     let reading = guard.fresh_reading().unwrap();
     let [sent, proved] = cookies(&reading);
     assert!(sent >= CONNECTIONS && proved == sent, "{}", brief(&reading));
     assert_eq!(
         dropped(&reading, "cookie-invalid"),
-        2 * FORGED,
+        2 * u64::from(FORGED),
         "{}",
         brief(&reading)
     );
@@ -209,6 +211,28 @@ fn a_flood_of_syns_is_answered_and_nobody_notices_it() {
     assert!(sent > u64::from(FLOOD) && proved > 0, "{told}");
     let half_open = reading["tables"]["half_open"]["entries"].as_u64().unwrap();
     assert!(half_open < 2_048, "{told}");
+}
+
+#[test]
+fn an_upgrade_keeps_it_and_a_reload_changes_it() {
+    let site = Site::new(Guarded::Server).unwrap();
+    let (server, _) = site.guarded();
+    let when = || {
+        let status = common::json(server.command(TCPGUARD).args(["status", "--json"]));
+        status["guards"][0]["config"]["syn_cookies"].to_string()
+    };
+    let args = ["--mode", "generic", "--max-conns", "4096"];
+    let attach = ["attach", "--iface", ETH0];
+    done(server, &[&attach[..], &args, &COOKIES].concat());
+    done(server, &["upgrade"]);
+    done(server, &["reload", "--enforce", "flags,handshake"]);
+    assert_eq!(when(), "\"always\"");
+    let told = done(server, &["reload", "--syn-cookies", "auto"]).stdout;
+    assert!(told.ends_with("; SYN cookies auto\n"), "{told}");
+    assert_eq!(when(), "\"auto\"");
+    done(server, &["reload", "--syn-cookies", "off"]);
+    assert_eq!(when(), "\"off\"");
+    done(server, &["detach"]);
 }
 
 #[test]
