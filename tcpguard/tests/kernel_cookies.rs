@@ -236,20 +236,23 @@ fn expected(syn: &TcpFrame, answer: &Segment, octets: &[u8]) -> TcpFrame {
 
 #[test]
 fn a_syn_of_any_shape_becomes_its_answer() {
-    for (name, syn) in syns() {
-        let octets = syn.build();
-        let mut guard = Guard::new(When::Always, syn.link);
-        guard.listen(&read(syn.link, &octets));
-        let (action, answer) = guard.send(&octets);
-        assert_eq!(action, XDP_TX, "{name}");
-        let segment = read(syn.link, &answer);
-        assert_eq!(answer, expected(&syn, &segment, &answer).build(), "{name}");
-        let mut offer = Offer::NOTHING;
-        let options = usize::from(segment.options_at);
-        offer.read(&&answer[options..options + usize::from(segment.options_len)]);
-        assert_eq!(offer.mss, OWN_MSS, "{name}");
-        assert_eq!(offer.has_timestamp(), !syn.options.is_empty(), "{name}");
-        assert_eq!(guard.cookies(), (1, 0), "{name}");
+    for link in [Link::Ethernet, Link::RawIp] {
+        let mut guard = Guard::new(When::Always, link);
+        let syns = syns().into_iter().filter(|(_, syn)| syn.link == link);
+        for (sent, (name, syn)) in (1..).zip(syns) {
+            let octets = syn.build();
+            guard.listen(&read(link, &octets));
+            let (action, answer) = guard.send(&octets);
+            assert_eq!(action, XDP_TX, "{name}");
+            let segment = read(link, &answer);
+            assert_eq!(answer, expected(&syn, &segment, &answer).build(), "{name}");
+            let mut offer = Offer::NOTHING;
+            let options = usize::from(segment.options_at);
+            offer.read(&&answer[options..options + usize::from(segment.options_len)]);
+            assert_eq!(offer.mss, OWN_MSS, "{name}");
+            assert_eq!(offer.has_timestamp(), !syn.options.is_empty(), "{name}");
+            assert_eq!(guard.cookies(), (sent, 0), "{name}");
+        }
     }
 }
 
@@ -259,6 +262,7 @@ fn what_the_guard_must_not_answer_passes_as_it_is() {
         options: LINUX.to_vec(),
         ..TcpFrame::ipv4()
     };
+    let mut guard = Guard::new(When::Always, Link::Ethernet);
     let mut signed = syn.clone();
     signed.options = [&[19, 18][..], &[0; 16], &[1, 1]].concat();
     let mut group = syn.clone();
@@ -270,7 +274,6 @@ fn what_the_guard_must_not_answer_passes_as_it_is() {
         ("sent to everybody", group),
         ("a port that does not answer", elsewhere),
     ] {
-        let mut guard = Guard::new(When::Always, Link::Ethernet);
         guard.listen(&read(Link::Ethernet, &syn.build()));
         let octets = frame.build();
         assert_eq!(guard.send(&octets), (XDP_PASS, octets), "{name}");
