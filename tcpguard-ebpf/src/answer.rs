@@ -176,10 +176,11 @@ fn send<K: Answered>(ctx: &XdpContext, parsed: &Parsed) -> Option<()> {
     let answer = answer.with_checksum(key.sum());
     let header = key.reply(way, answer.octets());
     resize(ctx, behind_link + size_of::<K::Header>() + answer.octets())?;
-    let [few @ .., _, _, _, _] = answer.words.map(u32::to_be);
+    let words = answer.words.map(u32::to_be);
     if answer.is_long() {
-        write(ctx, behind_link, (header, answer.words.map(u32::to_be)))?;
+        write(ctx, behind_link, (header, words))?;
     } else {
+        let [few @ .., _, _, _, _] = words;
         write(ctx, behind_link, (header, few))?;
     }
     if link == Link::Ethernet {

@@ -14,7 +14,7 @@ use tcpguard_common::{
         ruling::Ruling,
         seen::{Class, Seen},
     },
-    cookie::{self, When, listener::Listener, offer::Offer, pressure::Pressure},
+    cookie::{When, listener::Listener, offer::Offer, pressure::Pressure},
     flags::TcpFlags,
     flow::Way,
     table::Candidates as _,
@@ -130,9 +130,7 @@ fn is_entry_answerable<K: Tabled>(key: &K, way: Way) -> bool {
 #[inline(always)]
 pub(crate) fn sent() {
     if let Some(pressure) = pressure() {
-        let now = clock::now();
-        pressure.sent = now;
-        pressure.begun(config::connections(), now);
+        pressure.answered(config::connections(), clock::now());
     }
 }
 
@@ -142,7 +140,7 @@ pub(crate) fn may_prove(seen: &Seen) -> bool {
     let turns = TcpFlags::SYN.with(TcpFlags::RST);
     is_on()
         && !seen.flags.intersects(turns)
-        && pressure().is_some_and(|it| cookie::may_be_proved(it.sent, seen.now))
+        && pressure().is_some_and(|it| it.may_be_proved(seen.now))
 }
 
 #[inline(always)]

@@ -17,8 +17,6 @@ pub mod listener;
 pub mod offer;
 pub mod pressure;
 
-use crate::conn::time::{SECOND, Ticks};
-
 /// When SYNs are answered with cookies. Part of the ABI.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u32)]
@@ -76,30 +74,4 @@ impl Means {
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
-
-    /// Its bits, as they cross to the kernel.
-    #[must_use]
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// Those of such bits.
-    #[inline(always)]
-    #[must_use]
-    pub const fn from_bits(bits: u32) -> Self {
-        Self(bits)
-    }
-}
-
-/// How long the kernel takes a cookie for valid: two of its minutes, of which the first may be over
-/// (`MAX_SYNCOOKIE_AGE`).
-const AGE: u32 = 2 * 60 * SECOND;
-
-/// Whether an ACK may prove a cookie at `now`, when the last one was sent at `sent`.
-///
-/// Whoever asks while none was sent takes a number that was guessed for a proof: one of 2^29.
-#[inline(always)]
-#[must_use]
-pub const fn may_be_proved(sent: Ticks, now: Ticks) -> bool {
-    sent.0 != 0 && now.past(sent) <= AGE
 }

@@ -46,8 +46,8 @@ impl Offer {
                     }
                 }
                 Opt::WINDOW_SCALE => {
-                    if let Some([_, _, scale]) = octets.three(at) {
-                        self.scale = scale.min(options::LARGEST_SCALE);
+                    if let Some(scale) = options::window_scale_at(octets, at) {
+                        self.scale = scale;
                     }
                 }
                 Opt::SACK_PERMITTED => self.marks |= SACK,

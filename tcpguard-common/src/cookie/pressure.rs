@@ -17,12 +17,16 @@ pub struct Pressure {
     /// Whether it is too many, 0 or 1.
     high: u32,
     /// When a cookie was last sent; 0 is never.
-    pub sent: Ticks,
+    sent: Ticks,
 }
 
 /// Of what is half open, this part is forgotten each tick: so half of it is after 44 seconds, and a
 /// handshake in SYN-RECEIVED is after a minute (`lifetime`).
 const PART: u32 = 64 * SECOND;
+
+/// How long the kernel takes a cookie for valid: two of its minutes, of which the first may be over
+/// (`MAX_SYNCOOKIE_AGE`).
+const AGE: u32 = 2 * 60 * SECOND;
 
 impl Pressure {
     /// A handshake was begun at `now`, where a table has room for so many `connections`.
@@ -38,6 +42,22 @@ impl Pressure {
             self.half_open += 1;
         }
         self.weigh(connections);
+    }
+
+    /// A handshake was begun that was answered with a cookie.
+    #[inline(always)]
+    pub const fn answered(&mut self, connections: u32, now: Ticks) {
+        self.sent = now;
+        self.begun(connections, now);
+    }
+
+    /// Whether an ACK may prove a cookie at `now`.
+    ///
+    /// Whoever asks while none was sent takes a number that was guessed for a proof: one of 2^29.
+    #[inline(always)]
+    #[must_use]
+    pub const fn may_be_proved(&self, now: Ticks) -> bool {
+        self.sent.0 != 0 && now.past(self.sent) <= AGE
     }
 
     /// A handshake was completed.

@@ -54,6 +54,12 @@ pub trait Octets {
 #[inline(always)]
 pub fn window_scale(octets: &impl Octets) -> Option<u8> {
     let (at, _) = find(octets, Opt::WINDOW_SCALE)?;
+    window_scale_at(octets, at)
+}
+
+/// That of the option which begins at `at`.
+#[inline(always)]
+pub(crate) fn window_scale_at(octets: &impl Octets, at: usize) -> Option<u8> {
     let [_, _, scale] = octets.three(at)?;
     Some(scale.min(LARGEST_SCALE))
 }

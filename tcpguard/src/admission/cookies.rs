@@ -40,12 +40,13 @@ impl SynCookies {
         }
     }
 
-    /// In words, behind others; nothing if there are none.
+    /// In words, behind others.
     pub(crate) fn described(self) -> String {
-        match self {
-            Self::Off => String::new(),
-            Self::Auto | Self::Always => format!("; SYN cookies {self}"),
-        }
+        behind_others(self.words())
+    }
+
+    fn words(self) -> Option<String> {
+        (self != Self::Off).then(|| format!("SYN cookies {self}"))
     }
 
     const fn of(when: When) -> Self {
@@ -150,16 +151,25 @@ impl Cookies {
         self.when
     }
 
-    /// In words, behind others; nothing if there are none.
-    pub(crate) fn described(self) -> String {
-        let mut text = self.when.described();
-        if !text.is_empty() && !self.means.contains(Means::TIMESTAMPS) {
-            text += ", without window scale and SACK, as ";
-            text += TIMESTAMPS.0;
-            text += " is not 2 (--syn-cookies-sysctl sets it)";
+    /// In words; `None` if there are none.
+    pub(crate) fn words(self) -> Option<String> {
+        let mut words = self.when.words()?;
+        if !self.means.contains(Means::TIMESTAMPS) {
+            words += ", without window scale and SACK, as ";
+            words += TIMESTAMPS.0;
+            words += " is not 2 (--syn-cookies-sysctl sets it)";
         }
-        text
+        Some(words)
     }
+
+    /// The same behind others.
+    pub(crate) fn described(self) -> String {
+        behind_others(self.words())
+    }
+}
+
+fn behind_others(words: Option<String>) -> String {
+    words.map_or_else(String::new, |words| format!("; {words}"))
 }
 
 /// That a guard with these constants may send cookies.

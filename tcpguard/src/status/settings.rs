@@ -41,7 +41,7 @@ pub(super) struct Settings {
     /// `off`, `auto` or `always`
     syn_cookies: SynCookies,
     #[serde(skip)]
-    cookies: Cookies,
+    cookies: Option<String>,
     #[serde(skip)]
     opening: Option<String>,
     /// How many are trusted or denied.
@@ -68,7 +68,7 @@ impl Settings {
             syn_limit_source: opening.source_limit.limit(),
             syn_limit_prefix: admission::source_prefix(config),
             syn_cookies: cookies.when(),
-            cookies,
+            cookies: cookies.words(),
             opening: opening.words(),
             prefixes: config.prefixes.iter().sum(),
         }
@@ -89,12 +89,7 @@ impl Settings {
             let prefixes = number::grouped(self.prefixes.into());
             parts.push(format!("prefixes that are trusted or denied: {prefixes}"));
         }
-        parts.extend(
-            self.cookies
-                .described()
-                .strip_prefix("; ")
-                .map(str::to_owned),
-        );
+        parts.extend(self.cookies.clone());
         if self.transit {
             parts.push("connections go through this host".to_owned());
         }
