@@ -258,7 +258,7 @@ mod tests {
                     seq: SeqNum(seq),
                     ack: SeqNum(ack),
                     // Never before what is acknowledged otherwise.
-                    sacked: SeqNum(ack).plus(u32::from(bits & 1) * (sacked & 0xffff)),
+                    sacked: SeqNum(ack).plus(u32::from(bits & 1) * (sacked >> 1)),
                     payload_len: window.into(),
                     now: Ticks(1000 + u32::from(later)),
                     window,
