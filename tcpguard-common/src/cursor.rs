@@ -30,6 +30,26 @@ pub trait Cursor {
     /// Octets that the frame had on the wire behind what can be read: a capture may be cut, and a
     /// driver may keep the payload of a large frame in further buffers.
     fn beyond(&mut self) -> u32;
+
+    /// Goes on until a step is the last, or this many are taken.
+    ///
+    /// A loop, but in the kernel, whose verifier would follow it round by round.
+    fn walk<W: Walk>(&mut self, steps: u32, walk: &mut W)
+    where
+        Self: Sized,
+    {
+        for _ in 0..steps {
+            if !walk.step(self) {
+                break;
+            }
+        }
+    }
+}
+
+/// A way through headers of which nobody knows how many there are.
+pub trait Walk: Copy {
+    /// Moves behind one of them, and says whether another one is to be looked at.
+    fn step<C: Cursor>(&mut self, cursor: &mut C) -> bool;
 }
 
 /// `N` octets that are known to be there, so that reading a field cannot fail.

@@ -4,13 +4,17 @@
 //! passes to the stack, which checks it again. Found broken are TCP segments, and frames that end
 //! inside of their IP header, which no stack takes.
 //!
-//! LIMIT: what is inside of a tunnel is not looked at, and neither is TCP behind more VLAN tags or
-//! IPv6 extension headers than are walked. Such frames pass, counted by cause.
+//! LIMIT: what is inside of a tunnel is not looked at, and neither is TCP behind more than two VLANs, or
+//! behind more tags or IPv6 extension headers than fit into an Ethernet frame of usual size. Such frames
+//! pass, counted by cause.
 #![expect(
     clippy::cast_possible_truncation,
     reason = "no header chain is longer than 64 KiB"
 )]
 
+mod walks;
+
+use self::walks::{Chain, Tags};
 use crate::{
     cursor::{Cursor, View},
     flags::TcpFlags,
@@ -20,7 +24,7 @@ use crate::{
     wire::{
         ethernet,
         ipv4::{self, Ipv4Header},
-        ipv6::{self, ExtensionHeader, Ipv6Header, NextHeader},
+        ipv6::{self, Ipv6Header},
         tcp::{self, TcpHeader},
     },
 };
@@ -46,7 +50,7 @@ pub enum Link {
 #[inline(always)]
 pub fn parse<C: Cursor>(cursor: &mut C, link: Link, segment: &mut Segment) -> Result<(), Verdict> {
     let mut len = 0;
-    match ether_type(cursor, link)? {
+    match network_type(cursor, link)? {
         ethernet::IPV4 => {
             let header = ipv4(cursor, &mut len)?;
             segment.addresses = Addresses::V4 {
@@ -55,14 +59,14 @@ pub fn parse<C: Cursor>(cursor: &mut C, link: Link, segment: &mut Segment) -> Re
             };
         }
         ethernet::IPV6 => {
-            let header = ipv6::<{ ipv6::MAX_EXTENSIONS }, C>(cursor, &mut len)?;
+            let header = ipv6::<true, C>(cursor, &mut len)?;
             segment.addresses = Addresses::V6 {
                 source: header.source(),
                 destination: header.destination(),
             };
         }
         tag if ethernet::is_tag(tag) => return Err(Verdict::bypass(Bypass::VlanDepth)),
-        _ => return Err(Verdict::bypass(Bypass::NotIp)),
+        _ => return Err(NOT_IP),
     }
     let header = tcp(cursor, len, &mut segment.payload_len)?;
     segment.source_port = header.source_port();
@@ -108,7 +112,7 @@ pub fn plain6<C: Cursor>(
     cursor: &mut C,
 ) -> Option<Plain<Ipv6Header<C::View<{ ipv6::HEADER_LEN }>>, C::View<{ tcp::HEADER_LEN }>>> {
     let mut len = 0;
-    let ip = ipv6::<0, C>(cursor, &mut len).ok()?;
+    let ip = ipv6::<false, C>(cursor, &mut len).ok()?;
     plain(cursor, ip, len)
 }
 
@@ -127,24 +131,43 @@ fn plain<I, C: Cursor>(
     })
 }
 
-/// The type of the network packet that follows, behind any VLAN tags.
+/// The type of the network packet that follows, behind as many tags as two VLANs need, or of one more tag.
 #[inline(always)]
 pub fn ether_type<C: Cursor>(cursor: &mut C, link: Link) -> Result<u16, Verdict> {
-    if link == Link::RawIp {
-        return raw_ip(cursor);
-    }
-    // A frame too short for an EtherType says of nothing that it is IP.
-    let not_ip = Verdict::bypass(Bypass::NotIp);
-    let header = take_or::<{ ethernet::HEADER_LEN }, _>(cursor, not_ip)?;
-    let mut ether_type = ethernet::ether_type(header);
-    for _ in 0..ethernet::MAX_TAGS {
+    let mut ether_type = link_type(cursor, link)?;
+    for _ in 0..ethernet::MAX_VLANS {
         if !ethernet::is_tag(ether_type) {
             break;
         }
-        let tag = take_or::<{ ethernet::TAG_LEN }, _>(cursor, not_ip)?;
+        let tag = take_or::<{ ethernet::TAG_LEN }, _>(cursor, NOT_IP)?;
         ether_type = ethernet::inner_ether_type(tag);
     }
     Ok(ether_type)
+}
+
+/// The same behind any tags, of which two may name a VLAN.
+#[inline(always)]
+fn network_type<C: Cursor>(cursor: &mut C, link: Link) -> Result<u16, Verdict> {
+    let ether_type = link_type(cursor, link)?;
+    if !ethernet::is_tag(ether_type) {
+        return Ok(ether_type);
+    }
+    let mut tags = Tags::before(ether_type);
+    cursor.walk(ethernet::MAX_TAGS as u32, &mut tags);
+    tags.ether_type()
+}
+
+/// A frame too short for an `EtherType` says of nothing that it is IP.
+const NOT_IP: Verdict = Verdict::bypass(Bypass::NotIp);
+
+/// What follows the link layer's own header.
+#[inline(always)]
+fn link_type<C: Cursor>(cursor: &mut C, link: Link) -> Result<u16, Verdict> {
+    if link == Link::RawIp {
+        return raw_ip(cursor);
+    }
+    let header = take_or::<{ ethernet::HEADER_LEN }, _>(cursor, NOT_IP)?;
+    Ok(ethernet::ether_type(header))
 }
 
 /// Without a link layer, the IP version tells.
@@ -153,12 +176,11 @@ fn raw_ip<C: Cursor>(cursor: &C) -> Result<u16, Verdict> {
     let mut ahead = cursor.fork();
     // More octets than the one that is read: of `p + 1 > end` LLVM makes `p >= end`, from which the
     // verifier learns nothing (LLVM 22, Linux 6.18). No IP packet is shorter.
-    let not_ip = Verdict::bypass(Bypass::NotIp);
-    let header = take_or::<{ ipv4::HEADER_LEN }, _>(&mut ahead, not_ip)?;
+    let header = take_or::<{ ipv4::HEADER_LEN }, _>(&mut ahead, NOT_IP)?;
     match Ipv4Header(header).version() {
         4 => Ok(ethernet::IPV4),
         6 => Ok(ethernet::IPV6),
-        _ => Err(not_ip),
+        _ => Err(NOT_IP),
     }
 }
 
@@ -171,7 +193,7 @@ fn ipv4<C: Cursor>(
     let before = cursor.readable();
     let header = Ipv4Header(take::<{ ipv4::HEADER_LEN }, _>(cursor)?);
     if header.version() != 4 {
-        return Err(Verdict::bypass(Bypass::NotIp));
+        return Err(NOT_IP);
     }
     if header.protocol() != tcp::PROTOCOL {
         return Err(Verdict::bypass(Bypass::NotTcp));
@@ -197,56 +219,27 @@ fn ipv4<C: Cursor>(
     Ok(header)
 }
 
-/// Reads an IPv6 header and its extension headers; `tcp_len` as with IPv4.
+/// Reads an IPv6 header, and its extension headers if it `WALKS` along them; `tcp_len` as with IPv4.
 #[inline(always)]
-fn ipv6<const EXTENSIONS: usize, C: Cursor>(
+fn ipv6<const WALKS: bool, C: Cursor>(
     cursor: &mut C,
     tcp_len: &mut u32,
 ) -> Result<Ipv6Header<C::View<{ ipv6::HEADER_LEN }>>, Verdict> {
     let header = Ipv6Header(take::<{ ipv6::HEADER_LEN }, _>(cursor)?);
     if header.version() != 6 {
-        return Err(Verdict::bypass(Bypass::NotIp));
+        return Err(NOT_IP);
     }
     let readable = cursor.readable();
-    let declared = u32::from(header.payload_length());
-    let mut next = NextHeader::new(header.next_header());
-    let mut extensions = 0;
-    let mut fragmented = false;
-    for _ in 0..EXTENSIONS {
-        if matches!(next, NextHeader::Tcp | NextHeader::Other) {
-            break;
-        }
-        let extension = ExtensionHeader(take::<{ ipv6::EXTENSION_LEN }, _>(cursor)?);
-        if next == NextHeader::Fragment {
-            match extension.fragment_offset() {
-                0 => fragmented = extension.more_fragments(),
-                1 if NextHeader::new(extension.next_header()) == NextHeader::Tcp => {
-                    return Err(Verdict::dropped(Reason::TinyFragment));
-                }
-                _ => return Err(Verdict::bypass(Bypass::Fragment)),
-            }
-        }
-        let len = extension.len(next);
-        cursor.skip(len - ipv6::EXTENSION_LEN);
-        extensions += len;
-        next = NextHeader::new(extension.next_header());
+    let mut chain = Chain::new(header.next_header());
+    if WALKS && chain.goes_on() {
+        cursor.walk(ipv6::MAX_EXTENSIONS as u32, &mut chain);
     }
-    match next {
-        NextHeader::Tcp => {}
-        NextHeader::Other => return Err(Verdict::bypass(Bypass::NotTcp)),
-        NextHeader::Fragment | NextHeader::Authentication | NextHeader::Extension => {
-            return Err(Verdict::bypass(Bypass::ExtensionChain));
-        }
-    }
-    let payload_length = packet_len(cursor, declared, readable)?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "eight headers of at most 2048 octets"
-    )]
+    chain.end()?;
+    let payload_length = packet_len(cursor, u32::from(header.payload_length()), readable)?;
     let len = payload_length
-        .checked_sub(extensions as u32)
+        .checked_sub(chain.octets)
         .ok_or(Verdict::dropped(Reason::BadLength))?;
-    if fragmented {
+    if chain.is_fragment {
         first_fragment(cursor, len)?;
     }
     *tcp_len = len;

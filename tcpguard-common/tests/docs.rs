@@ -127,8 +127,8 @@ const fn occasion(cause: Bypass) -> &'static str {
         Bypass::NotIp => "ARP, LLDP, MPLS, PPPoE: no IP header behind the link layer",
         Bypass::NotTcp => "UDP, ICMP, ESP, and all tunnels: IP-in-IP and GRE are not looked into",
         Bypass::Fragment => "a fragment behind the first; only the first has a TCP header",
-        Bypass::VlanDepth => "more than two VLAN tags",
-        Bypass::ExtensionChain => "more than eight IPv6 extension headers",
+        Bypass::VlanDepth => "more than two VLANs, or 366 tags",
+        Bypass::ExtensionChain => "more than 180 IPv6 extension headers",
         Bypass::Unreadable => "headers in a further buffer, or cut off by a capture",
     }
 }

@@ -196,12 +196,13 @@ fn milliseconds() -> u32 {
     (unsafe { bpf_ktime_get_ns() } / NANOSECONDS_IN_MILLISECOND) as u32
 }
 
-/// Where the network header begins in a frame that lies in one buffer.
+/// Where the network header begins in a frame that lies in one buffer, with no more tags than VLANs may need.
 #[inline(always)]
 fn network_header(ctx: &XdpContext, link: Link) -> Option<usize> {
     let mut cursor = Packet::known(ctx);
-    parse::ether_type(&mut cursor, link).ok()?;
-    (ctx.octets() == linear(ctx)).then(|| cursor.offset() as usize)
+    let ether_type = parse::ether_type(&mut cursor, link).ok()?;
+    let is_whole = ctx.octets() == linear(ctx);
+    (is_whole && !ethernet::is_tag(ether_type)).then(|| cursor.offset() as usize)
 }
 
 #[inline(always)]

@@ -1,15 +1,15 @@
 //! A frame in the kernel. All raw packet pointers live here.
 #![expect(unsafe_code, reason = "packet memory is reached through raw pointers")]
 
-use core::mem::offset_of;
+use core::{ffi::c_void, mem::offset_of, ptr};
 
 use aya_ebpf::{
     bindings::{__sk_buff, xdp_md},
-    helpers::generated::bpf_xdp_get_buff_len,
+    helpers::generated::{bpf_loop, bpf_xdp_get_buff_len},
     programs::{TcContext, XdpContext},
 };
 use tcpguard_common::{
-    cursor::{Cursor, View},
+    cursor::{Cursor, View, Walk},
     wire::{ethernet, ipv4, ipv6, tcp},
 };
 
@@ -17,13 +17,20 @@ use tcpguard_common::{
 /// what is pulled into the linear part of a buffer that leaves.
 #[expect(clippy::cast_possible_truncation, reason = "a sum of small constants")]
 const HEADERS: u32 = (ethernet::HEADER_LEN
-    + ethernet::MAX_TAGS * ethernet::TAG_LEN
+    + ethernet::MAX_VLANS * ethernet::TAG_LEN
     + ipv6::HEADER_LEN
     + ipv4::HEADER_LEN * 2
     + tcp::HEADER_LEN) as u32;
 
 /// A hook's context, as far as it is a buffer with a frame in it.
 pub(crate) trait Buffer {
+    /// What the kernel calls it.
+    type Raw;
+
+    /// The kernel's own.
+    fn raw(&self) -> *mut Self::Raw;
+    /// Of the kernel's own.
+    fn of(raw: *mut Self::Raw) -> Self;
     /// First octet of the linear part.
     fn start(&self) -> usize;
     /// Behind the last octet of the linear part.
@@ -38,6 +45,18 @@ pub(crate) trait Buffer {
 }
 
 impl Buffer for XdpContext {
+    type Raw = xdp_md;
+
+    #[inline(always)]
+    fn raw(&self) -> *mut xdp_md {
+        self.ctx
+    }
+
+    #[inline(always)]
+    fn of(raw: *mut xdp_md) -> Self {
+        Self::new(raw)
+    }
+
     #[inline(always)]
     fn start(&self) -> usize {
         pointer::<{ offset_of!(xdp_md, data) }, _>(self.ctx)
@@ -66,6 +85,18 @@ impl Buffer for XdpContext {
 }
 
 impl Buffer for TcContext {
+    type Raw = __sk_buff;
+
+    #[inline(always)]
+    fn raw(&self) -> *mut __sk_buff {
+        self.skb.skb
+    }
+
+    #[inline(always)]
+    fn of(raw: *mut __sk_buff) -> Self {
+        Self::new(raw)
+    }
+
     #[inline(always)]
     fn start(&self) -> usize {
         pointer::<{ offset_of!(__sk_buff, data) }, _>(self.skb.skb)
@@ -195,6 +226,65 @@ impl<B: Buffer> Cursor for Packet<'_, B> {
         };
         octets - linear(self.buffer)
     }
+
+    /// By the kernel, so that the verifier follows one step and not all of them.
+    #[inline(always)]
+    fn walk<W: Walk>(&mut self, steps: u32, walk: &mut W) {
+        let mut walking = Walking::<B, W> {
+            buffer: self.buffer.raw(),
+            at: opaque(self.position - self.buffer.start()),
+            walk: *walk,
+        };
+        let step: unsafe extern "C" fn(u32, *mut Walking<B, W>) -> i64 = one_step::<B, W>;
+        // SAFETY: the kernel calls the function with what it is given here, while it lives.
+        unsafe {
+            bpf_loop(
+                steps,
+                step as *mut c_void,
+                ptr::from_mut(&mut walking).cast(),
+                0,
+            );
+        }
+        *walk = walking.walk;
+        self.position = self.buffer.start() + within_reach(walking.at);
+    }
+}
+
+/// What the kernel keeps from one step of a walk to the next.
+#[repr(C)]
+struct Walking<B: Buffer, W> {
+    buffer: *mut B::Raw,
+    /// Octets from the beginning of the frame.
+    at: usize,
+    walk: W,
+}
+
+/// One step of a walk: 0 if another one has to be taken, or 1. BTF wants a name for how many were taken.
+unsafe extern "C" fn one_step<B: Buffer, W: Walk>(_taken: u32, walking: *mut Walking<B, W>) -> i64 {
+    // SAFETY: the kernel passes on what `walk` gave it.
+    let walking = unsafe { &mut *walking };
+    let buffer = B::of(walking.buffer);
+    let mut packet = Packet::whole(&buffer);
+    packet.position += within_reach(walking.at);
+    let goes_on = walking.walk.step(&mut packet);
+    walking.at = opaque(packet.position - buffer.start());
+    i64::from(!goes_on)
+}
+
+/// A number of octets that may be added to a packet pointer, by the verifier's rules (`MAX_PACKET_OFF`). No first
+/// buffer has as many: what is farther than that ends behind it as well. By hand, because LLVM leaves the mask out
+/// where it knows that the number is small, and the verifier does not.
+#[inline(always)]
+fn within_reach(mut octets: usize) -> usize {
+    // SAFETY: masks a register.
+    unsafe {
+        core::arch::asm!(
+            "{0} &= 0x7fff",
+            inout(reg) octets,
+            options(pure, nomem, nostack)
+        );
+    }
+    octets
 }
 
 /// Octets of the linear part.

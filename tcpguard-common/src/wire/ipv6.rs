@@ -1,14 +1,16 @@
 //! IPv6 header and extension headers (RFC 8200 sections 3 and 4).
 
+use super::tcp;
 use crate::cursor::View;
 
 /// Octets of the fixed header.
 pub const HEADER_LEN: usize = 40;
 /// Octets that every extension header has at least; also the unit of their lengths.
 pub const EXTENSION_LEN: usize = 8;
-/// Extension headers that are walked. RFC 8200 section 4.1 lists six kinds that come once each, and
-/// destination options that may come twice.
-pub const MAX_EXTENSIONS: usize = 8;
+/// Extension headers that are walked: as many as lie before a TCP header in a packet of 1500 octets. RFC 8200
+/// section 4.1 has eight at most, but a node has to accept any number of most of them, and so does the kernel:
+/// an end before would be a way around the guard.
+pub const MAX_EXTENSIONS: usize = (1500 - HEADER_LEN - tcp::HEADER_LEN) / EXTENSION_LEN;
 
 /// Next-header number of TCP.
 pub const TCP: u8 = 6;

@@ -119,18 +119,25 @@ fn with_chain(chain: &[Extension]) -> TcpFrame {
     }
 }
 
-/// Eight are walked.
+/// As many are walked as fit before TCP in a packet of 1500 octets: Linux goes on behind any number
+/// (`the_parser_finds_every_segment_that_the_stack_finds`).
 fn chains() -> Vec<Vector> {
-    (1..=9)
-        .map(|count| {
-            let frame = with_chain(&vec![Extension::Options(DESTINATION, 8); count]);
-            let name = format!("{count} extension headers");
-            match count {
-                ..=8 => Vector::accepted(name, &frame),
-                _ => Vector::passed(name, frame.build(), Bypass::ExtensionChain),
-            }
-        })
-        .collect()
+    let of = |count| with_chain(&vec![Extension::Options(DESTINATION, 8); count]);
+    let walked = (1..=9).chain([64, 180]);
+    let mut vectors: Vec<_> = walked
+        .map(|count| Vector::accepted(format!("{count} extension headers"), &of(count)))
+        .collect();
+    let (hidden, beyond) = (of(181).build(), of(180).build());
+    let udp = patched(beyond, FIRST_EXTENSION + 179 * 8, &[17]);
+    vectors.extend([
+        Vector::passed("181 extension headers", hidden, Bypass::ExtensionChain),
+        Vector::passed("UDP behind 180 extension headers", udp, Bypass::NotTcp),
+        Vector::accepted(
+            "long extension headers up to the end of a large frame",
+            &with_chain(&[Extension::Options(DESTINATION, 1024); 3]),
+        ),
+    ]);
+    vectors
 }
 
 fn kinds() -> Vec<Vector> {

@@ -5,7 +5,7 @@ use tcpguard_common::{craft::TcpFrame, parse::Link, verdict::Bypass};
 use super::{Vector, patched};
 
 pub(super) fn vectors() -> Vec<Vector> {
-    [ether_types(), tags(), padding(), raw_ip()].concat()
+    [ether_types(), tags(), priority_tags(), padding(), raw_ip()].concat()
 }
 
 fn ether_types() -> Vec<Vector> {
@@ -50,6 +50,49 @@ fn tags() -> Vec<Vector> {
             Bypass::NotIp,
         ),
     ]
+}
+
+/// Tags that name no VLAN, of which Linux takes off any number
+/// (`the_parser_finds_every_segment_that_the_stack_finds`).
+fn priority_tags() -> Vec<Vector> {
+    const CLASS_OF_SERVICE: u16 = 0xe000;
+    let tagged = |tags: &[(u16, u16)]| TcpFrame::ipv4().with_tags(tags);
+    let many = |count: usize| tagged(&vec![(0x8100, 0); count]);
+    let mut vectors: Vec<_> = [1, 2, 3, 4, 60, 366]
+        .map(|count| Vector::accepted(format!("{count} priority tags"), &many(count)))
+        .into();
+    let accepted = [
+        [(0x88a8, 1), (0x8100, 2), (0x8100, 0), (0x8100, 0)],
+        [(0x8100, 0), (0x88a8, 0), (0x88a8, 1), (0x8100, 2)],
+        [
+            (0x8100, 1),
+            (0x8100, 0),
+            (0x8100, CLASS_OF_SERVICE),
+            (0x8100, 2),
+        ],
+    ];
+    for tags in accepted {
+        let name = format!("two VLANs among priority tags, {tags:x?}");
+        vectors.push(Vector::accepted(name, &tagged(&tags)));
+    }
+    let third = [(0x8100, 1), (0x8100, 0), (0x8100, 2), (0x8100, 3)];
+    let ipv6 = TcpFrame {
+        padding: 9,
+        ..TcpFrame::ipv6().with_tags(&[(0x8100, 0); 5])
+    };
+    let mut cut = many(5).build();
+    cut.truncate(14 + 4 * 4 + 3);
+    vectors.extend([
+        Vector::accepted("IPv6 behind five priority tags", &ipv6),
+        Vector::passed(
+            "three VLANs among priority tags",
+            tagged(&third).build(),
+            Bypass::VlanDepth,
+        ),
+        Vector::passed("367 priority tags", many(367).build(), Bypass::VlanDepth),
+        Vector::passed("a frame that ends in its fifth tag", cut, Bypass::NotIp),
+    ]);
+    vectors
 }
 
 /// Ethernet fills frames up to 60 octets; the payload is told by the IP header.

@@ -21,7 +21,7 @@ use tcpguard_common::{
     verdict::{Verdict, VerdictKind},
 };
 
-use crate::{Engines, mutated::XorShift};
+use crate::{Engines, random::XorShift};
 
 /// Segments of a test.
 const SEGMENTS: usize = 20_000;

@@ -14,7 +14,8 @@ use tcpguard_common::{conn::time::Ticks, parse::Link, policy::Policy};
 use crate::{
     Engines,
     conversations::{Conversation, pause},
-    mutated::{XorShift, mutated},
+    mutated::mutated,
+    random::XorShift,
     vectors::{self, Vector},
 };
 

@@ -12,6 +12,8 @@ mod conversations;
 mod egress;
 mod fuzz;
 mod mutated;
+#[path = "../random/mod.rs"]
+mod random;
 mod replays;
 mod scenarios;
 #[path = "../../../tcpguard-common/tests/scenarios/mod.rs"]

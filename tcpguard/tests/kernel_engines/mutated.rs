@@ -9,6 +9,7 @@ use tcpguard_common::{
 
 use crate::{
     Engines,
+    random::XorShift,
     vectors::{self, Vector},
 };
 
@@ -69,20 +70,4 @@ pub(crate) fn mutated(base: &[u8], random: &mut XorShift) -> Vec<u8> {
         };
     }
     octets
-}
-
-/// Marsaglia's generator: the same frames on every machine and every run.
-pub(crate) struct XorShift(pub(crate) u64);
-
-impl XorShift {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() >> 33).unwrap() % end
-    }
 }
