@@ -1,20 +1,12 @@
 //! What holds for every frame, not only for those that somebody thought of.
 //!
-//! `cargo test` draws a few thousand inputs. Each test is a fuzz target as well, which runs for as
-//! long as it is let: `cargo bolero test --package tcpguard-common judge_answers_whatever_comes`.
+//! `cargo test` draws a few thousand inputs; `cargo xtask fuzz parser` searches for others for as long as it
+//! is let.
+
+mod frame;
 
 use bolero::TypeGenerator;
-use tcpguard_common::{
-    counters::Counters,
-    craft::TcpFrame,
-    cursor::SliceCursor,
-    flags::TcpFlags,
-    judge::{Outcome, judge},
-    parse::Link,
-    policy::Policy,
-    reason::Reason,
-    verdict::{Verdict, VerdictKind},
-};
+use tcpguard_common::{craft::TcpFrame, flags::TcpFlags, judge::Outcome, parse::Link};
 
 /// Octets as they come, or a good frame with some octets replaced: chance alone does not find the
 /// way to a TCP header.
@@ -93,8 +85,8 @@ fn link(raw: bool) -> Link {
     if raw { Link::RawIp } else { Link::Ethernet }
 }
 
-fn judged(frame: &TcpFrame) -> Outcome {
-    judge(&mut SliceCursor::new(&frame.build()), frame.link)
+fn judged(written: &TcpFrame) -> Outcome {
+    frame::whole(&written.build(), written.link)
 }
 
 #[test]
@@ -102,11 +94,7 @@ fn judge_answers_whatever_comes() {
     bolero::check!()
         .with_type()
         .for_each(|(octets, raw, wire_len): &(Octets, bool, u32)| {
-            let octets = octets.build();
-            let whole = judge(&mut SliceCursor::new(&octets), link(*raw));
-            assert!(Verdict::from_cell(whole.verdict.cell()).is_some());
-            let cut = judge(&mut SliceCursor::captured(&octets, *wire_len), link(*raw));
-            assert!(Verdict::from_cell(cut.verdict.cell()).is_some());
+            frame::is_answered(&octets.build(), link(*raw), *wire_len);
         });
 }
 
@@ -115,12 +103,7 @@ fn what_lies_behind_a_frame_is_not_read() {
     bolero::check!()
         .with_type()
         .for_each(|(octets, raw, behind): &(Octets, bool, Vec<u8>)| {
-            let octets = octets.build();
-            let memory = [octets.as_slice(), behind].concat();
-            let alone = judge(&mut SliceCursor::new(&octets), link(*raw));
-            let surrounded = judge(&mut SliceCursor::new(&memory[..octets.len()]), link(*raw));
-            assert_eq!(alone.verdict, surrounded.verdict);
-            assert_eq!(alone.segment, surrounded.segment);
+            frame::is_read_alone(&octets.build(), link(*raw), behind);
         });
 }
 
@@ -129,20 +112,34 @@ fn a_cut_frame_is_never_found_other_than_the_whole_one() {
     bolero::check!()
         .with_type()
         .for_each(|(octets, raw, kept): &(Octets, bool, u8)| {
-            let octets = octets.build();
-            let kept = usize::from(*kept).min(octets.len());
-            let wire_len = u32::try_from(octets.len()).unwrap();
-            let whole = judge(&mut SliceCursor::new(&octets), link(*raw));
-            let cut = judge(
-                &mut SliceCursor::captured(&octets[..kept], wire_len),
-                link(*raw),
-            );
-            // It may be passed for want of headers, and else it is the same.
-            let same = cut.verdict == whole.verdict && cut.segment == whole.segment;
-            assert!(
-                same || cut.verdict.cause() == "unreadable",
-                "{whole:?} {cut:?}"
-            );
+            frame::is_no_other_if_cut(&octets.build(), link(*raw), usize::from(*kept));
+        });
+}
+
+#[test]
+fn the_short_way_finds_the_segment_that_the_parser_finds() {
+    bolero::check!()
+        .with_type()
+        .for_each(|(octets, raw): &(Octets, bool)| {
+            frame::is_plainly_the_same(&octets.build(), link(*raw));
+        });
+}
+
+#[test]
+fn what_is_written_of_a_segment_is_that_segment() {
+    bolero::check!()
+        .with_type()
+        .for_each(|(octets, raw): &(Octets, bool)| {
+            frame::is_read_as_it_is_written(&octets.build(), link(*raw));
+        });
+}
+
+#[test]
+fn options_say_what_they_can() {
+    bolero::check!()
+        .with_type()
+        .for_each(|(octets, raw): &(Octets, bool)| {
+            frame::is_read_with_options(&octets.build(), link(*raw));
         });
 }
 
@@ -192,19 +189,7 @@ fn a_frame_is_counted_in_one_cell() {
     bolero::check!()
         .with_type()
         .for_each(|(octets, raw): &(Octets, bool)| {
-            let octets = octets.build();
-            let len = u32::try_from(octets.len()).unwrap();
-            let outcome = judge(&mut SliceCursor::new(&octets), link(*raw));
-            let mut counters = Counters::ZERO;
-            counters.count(&outcome, len);
-            let tally = counters.tally(outcome.verdict);
-            assert_eq!((tally.packets, tally.bytes), (1, len.into()));
-            assert_eq!(
-                counters.tallies().map(|tally| tally.packets).sum::<u64>(),
-                1
-            );
-            let segments = u64::from(outcome.segment.is_some());
-            assert_eq!(counters.flags.iter().sum::<u64>(), segments);
+            frame::is_counted_once(&octets.build(), link(*raw));
         });
 }
 
@@ -213,21 +198,6 @@ fn observing_drops_nothing_and_counts_what_enforcing_drops() {
     bolero::check!()
         .with_type()
         .for_each(|(octets, raw): &(Octets, bool)| {
-            let octets = octets.build();
-            let outcome = judge(&mut SliceCursor::new(&octets), link(*raw));
-            let enforced = outcome.under(&Policy::ENFORCE);
-            let observed = outcome.under(&Policy::OBSERVE);
-            assert!(!observed.verdict.is_drop());
-            assert_eq!(enforced.verdict, outcome.verdict);
-            assert_eq!(observed.verdict.reason(), enforced.verdict.reason());
-            assert_eq!(
-                enforced.verdict.is_drop(),
-                observed.verdict.kind() == VerdictKind::WouldDrop
-            );
-            let off = Policy {
-                drop: Policy::OBSERVE.drop,
-                observe: Policy::OBSERVE.drop,
-            };
-            assert_eq!(outcome.under(&off).verdict.reason(), None::<Reason>);
+            frame::is_softened_by_policy(&octets.build(), link(*raw));
         });
 }

@@ -1,0 +1,7 @@
+//! What must hold of whatever comes, as one function a target: it takes any octets, and panics if
+//! something is wrong.
+//!
+//! `cargo xtask fuzz TARGET` lets libFuzzer look for such octets. What it has found so far is in `corpus/`,
+//! and each run of the tests holds the same functions against that.
+
+pub mod parser;
