@@ -30,6 +30,8 @@ impl Opt {
 
 /// The largest window scale there is.
 pub const LARGEST_SCALE: u8 = 14;
+/// No window is larger (RFC 7323 section 2.3).
+const LARGEST_WINDOW: u32 = 1 << 30;
 /// Octets of one SACK block: its left and its right edge.
 const BLOCK: usize = 8;
 /// Where the right edge of a block begins.
@@ -65,24 +67,28 @@ pub(crate) fn window_scale_at(octets: &impl Octets, at: usize) -> Option<u8> {
 }
 
 /// The highest octet that a segment acknowledges, by `ack` or by a SACK block.
+///
+/// Edges count from `ack` and no further than any window reaches: else a forger's blocks would lead around the
+/// sequence space, to where an acknowledgment of what was never sent looks like one of what was.
 #[inline(always)]
 pub fn sacked(octets: &impl Octets, ack: SeqNum) -> SeqNum {
     let Some((at, len)) = find(octets, Opt::SACK) else {
         return ack;
     };
-    let mut highest = ack;
+    let mut ahead = 0;
     for block in 0..MOST_BLOCKS {
         if len < 2 + (block + 1) * BLOCK {
             break;
         }
         let right = octets.word(at + 2 + block * BLOCK + RIGHT_EDGE);
-        if let Some(edge) = right.map(SeqNum)
-            && edge.after(highest)
+        if let Some(edge) = right.map(|edge| SeqNum(edge).since(ack))
+            && edge > ahead
+            && edge <= LARGEST_WINDOW
         {
-            highest = edge;
+            ahead = edge;
         }
     }
-    highest
+    ack.plus(ahead)
 }
 
 /// Where the first option of a kind begins, and how many octets it says that it has.
@@ -196,6 +202,21 @@ mod tests {
     #[test]
     fn an_edge_below_the_acknowledgment_is_no_news() {
         assert_eq!(scanned(&[5, 10, 0, 0, 0, 1, 0, 0, 0, 2]), (None, 1000));
+    }
+
+    #[test]
+    fn edges_lead_nowhere_that_no_window_reaches() {
+        let sack = |edges: &[u32]| {
+            let edges = edges.iter().map(|ahead| ACK.plus(*ahead).0.to_be_bytes());
+            let blocks: Vec<_> = edges.flat_map(|edge| [[0; 4], edge]).flatten().collect();
+            let len = u8::try_from(2 + blocks.len()).unwrap();
+            sacked(&&[&[5, len], &blocks[..]].concat()[..], ACK).since(ACK)
+        };
+        assert_eq!(sack(&[1 << 30]), 1 << 30);
+        assert_eq!(sack(&[7, (1 << 30) + 1]), 7);
+        // From one to the next around the whole space.
+        assert_eq!(sack(&[(1 << 31) - 1, u32::MAX - 9]), 0);
+        assert_eq!(sack(&[5, (1 << 31) + 4, u32::MAX]), 5);
     }
 
     #[test]

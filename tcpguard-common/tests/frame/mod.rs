@@ -181,7 +181,7 @@ pub(crate) fn is_read_with_options(octets: &[u8], link: Link) {
     };
     let options = options(octets, &segment);
     let seen = Seen::new(&segment, Ticks(7), Voice::FOREIGN).with_options(&options);
-    assert!(!seen.ack.after(seen.sacked), "{seen:?}");
+    assert!(seen.sacked.since(seen.ack) <= 1 << 30, "{seen:?}");
     let mut offer = Offer::NOTHING;
     offer.read(&options);
     let scales = [seen.scale, offer.scale];
