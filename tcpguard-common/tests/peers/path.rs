@@ -1,6 +1,6 @@
 //! The path between two peers, with the guard in its middle.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt};
 
 use tcpguard_common::{
     conn::{
@@ -17,12 +17,14 @@ use tcpguard_common::{
 
 use super::peer::{Peer, Segment};
 
+/// Where chance comes from.
+pub(crate) type Chance = Box<dyn FnMut() -> u32>;
+
 /// A connection on its way through the guard.
-#[derive(Debug)]
 pub(crate) struct Path {
     peers: [Peer; 2],
     guard: Table<FlowKey4>,
-    chance: u64,
+    chance: Chance,
     /// Segments lost of a thousand, on either side of the guard, and the longest delay of a hop in
     /// milliseconds.
     loss: u64,
@@ -35,7 +37,16 @@ pub(crate) struct Path {
     events: u64,
     /// Whether somebody forges segments of the connection.
     attacked: bool,
-    log: String,
+    log: Vec<Logged>,
+}
+
+/// What was said to a segment, which is `None` if it was forged.
+struct Logged {
+    now: u64,
+    by: usize,
+    flags: TcpFlags,
+    segment: Option<Segment>,
+    ruling: Ruling,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,11 +60,19 @@ enum Event {
 }
 
 impl Path {
+    /// One that half of the time somebody forges segments of.
     pub(crate) fn new(seed: u64) -> Self {
+        let mut path = Self::by(xorshift(seed));
+        path.attacked = path.draw(2) == 0;
+        path
+    }
+
+    /// One that nobody forges segments of: whoever has chance in his hands is not blind.
+    pub(crate) fn by(chance: Chance) -> Self {
         let mut path = Self {
             peers: [Peer::new(0, 0, true, 0), Peer::new(0, 0, false, 0)],
             guard: Table::new(1, Seed::known(3)),
-            chance: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+            chance,
             loss: 0,
             delay: 0,
             begins: 0,
@@ -61,9 +80,8 @@ impl Path {
             queue: BTreeMap::new(),
             events: 0,
             attacked: false,
-            log: String::new(),
+            log: Vec::new(),
         };
-        path.attacked = path.draw(2) == 0;
         path.loss = [0, 10, 50, 200][path.draw(4)];
         path.delay = [1, 20, 200, 2000][path.draw(4)];
         path.begins = [0, path.draw(3000) as u64][path.draw(2)];
@@ -165,12 +183,17 @@ impl Path {
         };
         let i = self.draw(2);
         let ruling = self.ask(i, &seen);
-        let (now, name) = (self.now, ["orig", "reply"][i]);
-        let _ = writeln!(
-            self.log,
-            "{now:>7} ms forged {name:5} {} -> {ruling:?}",
-            seen.flags
-        );
+        self.log(i, seen.flags, None, ruling);
+    }
+
+    fn log(&mut self, by: usize, flags: TcpFlags, segment: Option<Segment>, ruling: Ruling) {
+        self.log.push(Logged {
+            now: self.now,
+            by,
+            flags,
+            segment,
+            ruling,
+        });
     }
 
     fn ticks(&self) -> Ticks {
@@ -208,23 +231,11 @@ impl Path {
             ..segment.seen(self.peers[i].isn, self.peers[1 - i].isn)
         };
         let ruling = self.ask(i, &seen);
-        let after = ruling.after().map_or("-", |state| state.as_str());
-        let verdict = ruling.verdict();
-        let (now, name) = (self.now, ["orig", "reply"][i]);
-        let Segment {
-            seq,
-            ack,
-            len,
-            flags,
-            window,
-        } = segment;
-        let _ = writeln!(
-            self.log,
-            "{now:>7} ms {name:5} {flags} {seq} ack {ack} len {len} win {window} -> {verdict:?} {after}"
-        );
-        if verdict.is_drop() {
-            let lines: Vec<&str> = self.log.lines().collect();
-            return Err(lines[lines.len().saturating_sub(40)..].join("\n"));
+        self.log(i, segment.flags, Some(*segment), ruling);
+        if ruling.verdict().is_drop() {
+            let last = self.log.iter().rev().take(40).rev();
+            let lines: Vec<_> = last.map(ToString::to_string).collect();
+            return Err(lines.join("\n"));
         }
         Ok(())
     }
@@ -252,14 +263,48 @@ impl Path {
         self.queue.insert((self.now + delay, self.events), event);
     }
 
-    /// A number below `bound` (xorshift64*).
+    /// A number below `bound`.
     fn draw(&mut self, bound: usize) -> usize {
-        self.chance ^= self.chance >> 12;
-        self.chance ^= self.chance << 25;
-        self.chance ^= self.chance >> 27;
-        let drawn = self.chance.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        usize::try_from(drawn).expect("32 bits") % bound
+        usize::try_from((self.chance)()).expect("32 bits") % bound
     }
+}
+
+impl fmt::Display for Logged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (now, name, flags) = (self.now, ["orig", "reply"][self.by], self.flags);
+        let Some(segment) = self.segment else {
+            return write!(
+                f,
+                "{now:>7} ms forged {name:5} {flags} -> {:?}",
+                self.ruling
+            );
+        };
+        let Segment {
+            seq,
+            ack,
+            len,
+            window,
+            ..
+        } = segment;
+        let after = self.ruling.after().map_or("-", |state| state.as_str());
+        let verdict = self.ruling.verdict();
+        write!(
+            f,
+            "{now:>7} ms {name:5} {flags} {seq} ack {ack} len {len} win {window} -> {verdict:?} {after}"
+        )
+    }
+}
+
+/// Chance that a seed determines (xorshift64*).
+pub(crate) fn xorshift(seed: u64) -> Chance {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    Box::new(move || {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        let [.., a, b, c, d] = state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    })
 }
 
 fn word(number: usize) -> u32 {

@@ -3,5 +3,11 @@
 //!
 //! `cargo xtask fuzz TARGET` lets libFuzzer look for such octets. What it has found so far is in `corpus/`,
 //! and each run of the tests holds the same functions against that.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what does not hold panics"
+)]
 
 pub mod parser;
+pub mod tracker;

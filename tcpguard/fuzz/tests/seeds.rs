@@ -2,8 +2,14 @@
 //! with them, and they must hold themselves.
 //!
 //! `TCPGUARD_FUZZ_SEEDS` names a folder that they are written into, one for each target.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on panics, in its helpers as well"
+)]
 
 #[path = "../../../tcpguard-common/tests/vectors/mod.rs"]
+#[expect(dead_code, reason = "names and verdicts are of no interest here")]
 mod vectors;
 
 use std::{env, fs, path::Path};
