@@ -135,10 +135,10 @@ impl Half {
         sent.saturating_sub(syn + fin)
     }
 
-    /// Whether a segment begins where this direction's SYN began.
+    /// Whether a segment begins where this direction's SYN began; one of which nothing is known began nowhere.
     #[inline(always)]
     pub(super) const fn seq_is(&self, seen: &Seen) -> bool {
-        self.isn.0 == seen.seq.0
+        self.marks.bits() != Marks::NONE.bits() && self.isn.0 == seen.seq.0
     }
 
     /// Moves the highest sequence end on, if `end` lies behind it.

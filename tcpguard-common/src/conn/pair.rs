@@ -74,11 +74,12 @@ impl<'a> Pair<'a> {
         !either.contains(Marks::LOOSE) || (!unproven && self.agrees())
     }
 
-    /// Whether what both directions have said of each other is possible.
+    /// Whether what both directions have said of each other is possible. Who has acknowledged nothing yet agrees
+    /// with nobody.
     #[inline(always)]
     pub(super) fn agrees(&self) -> bool {
         let both = self.me.marks.common(self.other.marks);
-        both.contains(Marks::HEARD) && window::agree(self.me, self.other)
+        both.contains(Marks::HEARD.with(Marks::ACKED_SYN)) && window::agree(self.me, self.other)
     }
 
     /// Whether an objection to a segment's numbers can be relied upon: both sides were heard just now,
