@@ -19,12 +19,14 @@ use self::peers::path::Path;
 
 /// Connections to try; each is another kind of bad luck.
 const CONNECTIONS: u64 = 3000;
+/// What each may take.
+const STEPS: usize = 20_000;
 
 #[test]
 fn no_segment_of_a_good_connection_is_dropped() {
     let mut finished = 0;
     for seed in 0..CONNECTIONS {
-        match Path::new(seed).talk() {
+        match Path::new(seed).talk(STEPS) {
             Ok(done) => finished += u64::from(done),
             Err(harm) => panic!("connection {seed}:\n{harm}"),
         }

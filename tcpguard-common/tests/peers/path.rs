@@ -17,6 +17,9 @@ use tcpguard_common::{
 
 use super::peer::{Peer, Segment};
 
+/// More than so many segments of a peer are not lost in a row.
+const MOST_LOST: u32 = 4;
+
 /// Where chance comes from.
 pub(crate) type Chance = Box<dyn FnMut() -> u32>;
 
@@ -29,6 +32,8 @@ pub(crate) struct Path {
     /// milliseconds.
     loss: u64,
     delay: u64,
+    /// How many of each peer were lost in a row.
+    lost: [u32; 2],
     /// When the guard begins to look; what it has not seen the begin of it takes over.
     begins: u64,
     now: u64,
@@ -75,6 +80,7 @@ impl Path {
             chance,
             loss: 0,
             delay: 0,
+            lost: [0; 2],
             begins: 0,
             now: 0,
             queue: BTreeMap::new(),
@@ -95,10 +101,9 @@ impl Path {
         path
     }
 
-    /// Lets both talk to their end: whether they reach it, or what harm was done.
-    pub(crate) fn talk(mut self) -> Result<bool, String> {
-        const STEPS: usize = 20_000;
-        for _ in 0..STEPS {
+    /// Lets both talk for so many steps: whether they come to their end, or what harm was done.
+    pub(crate) fn talk(mut self, steps: usize) -> Result<bool, String> {
+        for _ in 0..steps {
             if self.peers.iter().all(Peer::is_done) && self.queue.is_empty() {
                 return Ok(true);
             }
@@ -130,7 +135,7 @@ impl Path {
             Event::AtGuard(i, segment) => {
                 self.forge();
                 self.judge(i, &segment)?;
-                self.hop(|s| Event::AtPeer(i, s), segment);
+                self.hop(i, |s| Event::AtPeer(i, s), segment);
             }
             Event::AtPeer(i, segment) => {
                 let mut out = Vec::new();
@@ -242,14 +247,17 @@ impl Path {
 
     fn sent(&mut self, i: usize, segments: Vec<Segment>) {
         for segment in segments {
-            self.hop(|s| Event::AtGuard(i, s), segment);
+            self.hop(i, |s| Event::AtGuard(i, s), segment);
         }
     }
 
-    fn hop(&mut self, arrives: impl Fn(Segment) -> Event, segment: Segment) {
-        if (self.draw(1000) as u64) < self.loss {
+    fn hop(&mut self, i: usize, arrives: impl Fn(Segment) -> Event, segment: Segment) {
+        // However bad the luck, it outlasts the memory of no state.
+        if (self.draw(1000) as u64) < self.loss && self.lost[i] < MOST_LOST {
+            self.lost[i] += 1;
             return;
         }
+        self.lost[i] = 0;
         // One in fifty is doubled on the way.
         let copies = 1 + usize::from(self.draw(50) == 0);
         for _ in 0..copies {

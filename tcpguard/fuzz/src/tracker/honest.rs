@@ -9,9 +9,12 @@ mod peer;
 
 use self::path::{Chance, Path};
 
+/// What a conversation may take: it is worth more to try many.
+const STEPS: usize = 500;
+
 /// Lets them talk.
 pub(super) fn check(octets: &[u8]) {
-    if let Err(harm) = Path::by(chance(octets)).talk() {
+    if let Err(harm) = Path::by(chance(octets)).talk(STEPS) {
         panic!("{harm}");
     }
 }

@@ -34,6 +34,9 @@ fn alike(octets: &[u8]) {
         World::<FlowKey6>::new([u32::MAX - 5000, 0x7fff_f000], Ticks(u32::MAX - 500), true);
     for mut step in moves::read(octets) {
         step.connection %= 8;
+        if one.is_hearsay(&step) {
+            return;
+        }
         assert_eq!(one.take(&step), two.take(&step), "{step:?}");
     }
 }

@@ -99,6 +99,16 @@ impl<K: Numbered> World<K> {
         ruling
     }
 
+    /// Whether a connection is known by one side alone that acknowledges what the other was never heard to say.
+    /// It is held against no number that anybody has said, so what becomes of it says nothing.
+    pub(super) fn is_hearsay(&self, step: &Move) -> bool {
+        let entry = self.table.entry(&K::numbered(step.connection));
+        let marks = entry.map(|entry| entry.conn.halves.map(|half| half.marks));
+        marks.is_some_and(|marks| {
+            marks.contains(&Marks::NONE) && marks.iter().any(|it| it.contains(Marks::ACKED_SYN))
+        })
+    }
+
     fn case<'a>(&self, step: &'a Move, before: Option<Conn>) -> Case<'a> {
         let up = (step.side == 0) != self.upside_down;
         let way = if up { Way::Up } else { Way::Down };
