@@ -3,7 +3,7 @@
 //! Reading takes nothing away, so as many as like may read at once. Each [`Evidence`] remembers how
 //! far it has read.
 
-pub(crate) mod archive;
+pub mod archive;
 pub(crate) mod lookout;
 
 use std::{
@@ -32,10 +32,13 @@ pub struct Evidence {
     shelves: Mapped<Shelf>,
     /// By shelf, the number of the last record that was read.
     read: Vec<u64>,
-    /// How many frames had been counted when the last one was kept that was read, by whom they were
-    /// counted: CPU, place and cell.
-    counted: HashMap<(usize, u16, u16), u64>,
+    counted: Counted,
 }
+
+/// How many frames had been counted when the last one was kept that was read, by whom they were counted: CPU,
+/// place and cell.
+#[derive(Debug, Default)]
+pub struct Counted(HashMap<(usize, u16, u16), u64>);
 
 /// A frame that was objected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +76,7 @@ impl Evidence {
         Ok(Self {
             read: vec![0; shelves.count()],
             shelves,
-            counted: HashMap::new(),
+            counted: Counted::default(),
         })
     }
 
@@ -102,7 +105,8 @@ impl Evidence {
             let kept = written.saturating_sub(KEPT as u64);
             for number in self.last_read(shelf).max(kept) + 1..=written {
                 if let Some(record) = self.record(shelf, number) {
-                    exhibits.extend(self.exhibit(shelf / Reason::COUNT, &record, boot));
+                    let cpu = shelf / Reason::COUNT;
+                    exhibits.extend(self.counted.exhibit(cpu, &record, boot));
                 }
             }
             if let Some(read) = self.read.get_mut(shelf) {
@@ -127,11 +131,14 @@ impl Evidence {
             .read(index, offset + offset_of!(Record, number));
         (record.number == number && again == number).then_some(record)
     }
+}
 
-    fn exhibit(&mut self, cpu: usize, record: &Record, boot: SystemTime) -> Option<Exhibit> {
+impl Counted {
+    /// What the record of a CPU says; `None` if there is no sense in it. The clock of records began at `boot`.
+    pub fn exhibit(&mut self, cpu: usize, record: &Record, boot: SystemTime) -> Option<Exhibit> {
         let verdict = Verdict::from_cell(usize::from(record.cell))?;
         let before = self
-            .counted
+            .0
             .insert((cpu, record.place, record.cell), record.count);
         let since = record.count.saturating_sub(before.unwrap_or_default());
         let place = usize::from(record.place);

@@ -4,7 +4,7 @@
 //! evidence -> Archive (chosen reasons and interfaces) -> pcapng (blocks) -> Sink  a file, or stdout
 //! ```
 
-mod pcapng;
+pub mod pcapng;
 mod sink;
 
 use std::{

@@ -25,11 +25,15 @@ use crate::{
 const NANOSECONDS: u8 = 9;
 
 /// Blocks that are still to be written.
-pub(super) struct Blocks(PcapNgWriter<Vec<u8>>);
+pub struct Blocks(PcapNgWriter<Vec<u8>>);
 
 impl Blocks {
     /// The head of a file with these interfaces, by their numbers.
-    pub(super) fn new(places: &[Place]) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written, as below.
+    pub fn new(places: &[Place]) -> Result<Self> {
         let program = concat!("tcpguard ", env!("CARGO_PKG_VERSION"));
         let section = SectionHeaderBlock {
             // Who reads a pipe takes no other.
@@ -55,7 +59,11 @@ impl Blocks {
     }
 
     /// Adds a frame.
-    pub(super) fn packet(&mut self, sighting: &Sighting) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn packet(&mut self, sighting: &Sighting) -> Result<()> {
         let exhibit = &sighting.exhibit;
         self.0.write_pcapng_block(EnhancedPacketBlock {
             interface_id: u32::try_from(sighting.place)?,
@@ -72,7 +80,8 @@ impl Blocks {
     }
 
     /// All of them as octets.
-    pub(super) fn take(&mut self) -> Vec<u8> {
+    #[must_use]
+    pub fn take(&mut self) -> Vec<u8> {
         mem::take(self.0.get_mut())
     }
 }

@@ -160,8 +160,12 @@ pub(crate) fn given(path: Option<&Path>) -> Result<File> {
     path.map_or_else(|| Ok(File::default()), read)
 }
 
-/// Reads the text of a file; what is wrong with it begins with line and column.
-fn parse(text: &str) -> Result<File, String> {
+/// Reads the text of a file.
+///
+/// # Errors
+///
+/// What is wrong with it, beginning with line and column, and with the line itself.
+pub fn parse(text: &str) -> Result<File, String> {
     let file: File = toml::from_str(text).map_err(|error| complaint::complaint(text, &error))?;
     if file.observe == Some(true) && file.enforce.is_some() {
         return Err(complaint::at_key(
@@ -332,41 +336,9 @@ mod tests {
         keys.collect::<Vec<_>>().join("\n")
     }
 
-    /// It with some of its octets exchanged for others.
-    fn damaged(damages: &[(u16, Vec<u8>)]) -> String {
-        let mut octets = whole().into_bytes();
-        for (at, others) in damages {
-            let at = usize::from(*at) % octets.len();
-            let end = octets.len().min(at + others.len());
-            octets.splice(at..end, others.iter().copied());
-        }
-        String::from_utf8_lossy(&octets).into_owned()
-    }
-
     #[test]
     fn the_file_of_the_package_is_valid_with_every_key_said() {
         let file = parse(&whole()).unwrap();
         assert!(file.syn_limit.is_some() && file.interface.len() == 1);
-    }
-
-    #[test]
-    fn whatever_a_file_says_is_read_or_answered_with_its_place() {
-        let is_placed = |text: &str| {
-            let Err(told) = parse(text) else {
-                return true;
-            };
-            let mut words = told.splitn(3, ':');
-            let mut place = || words.next()?.parse::<usize>().ok();
-            let (line, column) = (place(), place());
-            let lines = text.matches('\n').count() + 1;
-            line.is_some_and(|line| (1..=lines).contains(&line)) && column > Some(0)
-        };
-        bolero::check!()
-            .with_type()
-            .for_each(|(damages, text): &(Vec<(u16, Vec<u8>)>, String)| {
-                assert!(is_placed(text), "{text:?}");
-                let text = damaged(damages);
-                assert!(is_placed(&text), "{text:?}");
-            });
     }
 }

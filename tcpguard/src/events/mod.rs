@@ -72,14 +72,23 @@ impl Printer {
             let Some(place) = places.get(sighting.place) else {
                 continue;
             };
-            let line = if self.json {
-                json::line(place, sighting)?
-            } else {
-                text::line(place, sighting)
-            };
+            let line = line(place, sighting, self.json)?;
             self.output.push(line.as_bytes());
             self.output.push(b"\n");
         }
         Ok(self.output.taken().await?)
+    }
+}
+
+/// A frame as a line, for people or as an object.
+///
+/// # Errors
+///
+/// If it cannot be an object.
+pub fn line(place: &Place, sighting: &Sighting, as_json: bool) -> Result<String> {
+    if as_json {
+        json::line(place, sighting)
+    } else {
+        Ok(text::line(place, sighting))
     }
 }

@@ -26,11 +26,5 @@ pub(super) fn sighting(skipped: u64) -> (Place, Sighting) {
         is_first: false,
     };
     let place = Place::new("eth0".to_owned(), Link::Ethernet, true);
-    let segment = exhibit.segment(Link::Ethernet);
-    let sighting = Sighting {
-        place: 0,
-        exhibit,
-        segment,
-    };
-    (place, sighting)
+    (place, Sighting::new(exhibit, Some(Link::Ethernet)))
 }

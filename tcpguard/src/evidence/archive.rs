@@ -38,7 +38,7 @@ struct Guard {
 
 /// An interface whose frames are kept.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub struct Place {
     pub(crate) name: String,
     /// What its frames begin with.
     pub(crate) link: Link,
@@ -46,7 +46,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) const fn new(name: String, link: Link, is_chosen: bool) -> Self {
+    /// Of this name, whose frames are looked at or not.
+    #[must_use]
+    pub const fn new(name: String, link: Link, is_chosen: bool) -> Self {
         Self {
             name,
             link,
@@ -57,7 +59,7 @@ impl Place {
 
 /// A frame that was objected to, and where.
 #[derive(Clone, Debug)]
-pub(crate) struct Sighting {
+pub struct Sighting {
     /// The number of its [`Place`].
     pub(crate) place: usize,
     pub(crate) exhibit: Exhibit,
@@ -66,6 +68,16 @@ pub(crate) struct Sighting {
 }
 
 impl Sighting {
+    /// At the interface of its slot, whose frames begin so; nothing is read of a frame whose link is not known.
+    #[must_use]
+    pub fn new(exhibit: Exhibit, link: Option<Link>) -> Self {
+        Self {
+            place: exhibit.slot,
+            segment: link.and_then(|link| exhibit.segment(link)),
+            exhibit,
+        }
+    }
+
     /// The state in which it found its connection, if it had one.
     pub(crate) fn state(&self) -> Option<State> {
         self.exhibit.ruling?.before()

@@ -20,13 +20,9 @@ impl Lookout {
     /// Those that have been kept since the last time, in the order of time.
     pub(crate) fn read(&mut self) -> Vec<Sighting> {
         let exhibits = self.evidence.read().into_iter();
-        let sightings = exhibits.map(|exhibit| Sighting {
-            place: exhibit.slot,
-            segment: self
-                .links
-                .get(exhibit.slot)
-                .and_then(|link| exhibit.segment(*link)),
-            exhibit,
+        let sightings = exhibits.map(|exhibit| {
+            let link = self.links.get(exhibit.slot).copied();
+            Sighting::new(exhibit, link)
         });
         sightings.collect()
     }

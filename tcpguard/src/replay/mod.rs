@@ -64,9 +64,12 @@ pub(crate) fn status(dropped: u64) -> ExitCode {
     }
 }
 
-/// Adjudicates frame by frame, and hands on what was decided; an error names the frame that it
-/// happened at.
-pub(crate) fn each_line<R: Read>(
+/// Adjudicates frame by frame, and hands on what was decided.
+///
+/// # Errors
+///
+/// With the number of the frame that it happened at: if the capture cannot be read on, or the work fails.
+pub fn each_line<R: Read>(
     capture: &mut Capture<R>,
     engine: &mut dyn Engine,
     mut work: impl FnMut(&Line) -> Result<()>,

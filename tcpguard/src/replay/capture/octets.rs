@@ -83,14 +83,28 @@ pub(super) fn read_body(reader: &mut impl Read, octets: &mut Vec<u8>, len: u32) 
         bail!("its length field says {len} octets, which no frame has: the file is damaged");
     }
     octets.clear();
-    octets.resize(len as usize, 0);
-    let there = read(reader, octets)?;
-    if there < octets.len() {
-        bail!(cut_off(there, octets.len()));
+    // As much memory as octets come, whatever the field says.
+    let there = reader.take(len.into()).read_to_end(octets);
+    let there = there.context("failed to read on")?;
+    if there < len as usize {
+        bail!(cut_off(there, len as usize));
     }
     Ok(())
 }
 
 fn cut_off(there: usize, wanted: usize) -> String {
     format!("the file ends inside of it, {there} of {wanted} octets are there")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_field_alone_takes_no_memory() {
+        let mut octets = Vec::new();
+        let told = read_body(&mut &[0; 8][..], &mut octets, LONGEST).unwrap_err();
+        assert!(told.to_string().contains("8 of 16777216 octets"), "{told}");
+        assert!(octets.capacity() < 1024, "{}", octets.capacity());
+    }
 }
