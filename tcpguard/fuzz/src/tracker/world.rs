@@ -99,13 +99,13 @@ impl<K: Numbered> World<K> {
         ruling
     }
 
-    /// Whether a connection is known by one side alone that acknowledges what the other was never heard to say.
-    /// It is held against no number that anybody has said, so what becomes of it says nothing.
+    /// Whether one side alone has said all that there is of a connection, and more than its SYN. The other's
+    /// segments would be held against numbers that nobody has said, so what becomes of them says nothing.
     pub(super) fn is_hearsay(&self, step: &Move) -> bool {
         let entry = self.table.entry(&K::numbered(step.connection));
-        let marks = entry.map(|entry| entry.conn.halves.map(|half| half.marks));
-        marks.is_some_and(|marks| {
-            marks.contains(&Marks::NONE) && marks.iter().any(|it| it.contains(Marks::ACKED_SYN))
+        entry.is_some_and(|Entry { conn, .. }| {
+            let is_silent = |half: &Half| half.marks == Marks::NONE;
+            conn.state() != State::SynSent && conn.halves.iter().any(is_silent)
         })
     }
 
