@@ -42,8 +42,10 @@ start() {
 		mkdir -p etc/systemd/system
 	fi
 	mount -t proc proc proc
-	# The parameters of the kernel are everybody's.
+	# The parameters of the kernel are everybody's, but for those of this network namespace.
 	mount --bind -o ro proc/sys proc/sys
+	mount --bind proc/sys/net/ipv4 proc/sys/net/ipv4
+	mount -o remount,bind,rw proc/sys/net/ipv4
 	mount -t sysfs sysfs sys
 	mount -t cgroup2 cgroup2 sys/fs/cgroup
 	mount -t bpf -o mode=0700 bpf sys/fs/bpf

@@ -233,6 +233,22 @@ fn it_guards_once_an_interface_is_named_and_at_every_start_of_the_machine() {
 }
 
 #[test]
+fn its_unit_sets_what_cookies_take() {
+    const SYSCTLS: &str = "net.ipv4.tcp_syncookies net.ipv4.tcp_timestamps";
+    let host = Host::new();
+    host.install(&packages()[0]);
+    host.edit(r#"s/^#iface = .*/iface = ["guarded"]/; s/^#mode = .*/mode = "generic"/"#);
+    host.edit("s/^#syn-cookies/syn-cookies/");
+    for sysctl in SYSCTLS.split(' ') {
+        host.machine.run(&format!("sysctl -q -w {sysctl}=1"));
+    }
+    host.machine.run("systemctl start tcpguard");
+    assert_eq!(host.guard()["config"]["syn_cookies"], "auto");
+    let set = host.machine.run(&format!("sysctl -n {SYSCTLS}"));
+    assert_eq!(set, "2\n2\n");
+}
+
+#[test]
 fn an_upgrade_leaves_the_guard_at_work_and_a_removal_leaves_nothing() {
     let host = Host::new();
     let [package, later] = packages();
