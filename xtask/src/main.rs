@@ -74,7 +74,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Searches by chance, for as long as one likes, for what is wrong: `cargo xtask fuzz engines`
+    /// Searches by chance, for as long as one likes, for what is wrong: `cargo xtask fuzz tracker`
+    #[command(after_help = fuzz::HELP)]
     Fuzz {
         #[command(subcommand)]
         target: fuzz::Target,

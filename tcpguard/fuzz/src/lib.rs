@@ -5,9 +5,12 @@
 //! and each run of the tests holds the same functions against that.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
+    clippy::missing_panics_doc,
     reason = "what does not hold panics"
 )]
 
+pub mod config;
+pub mod events;
 pub mod parser;
+pub mod pcap;
 pub mod tracker;

@@ -6,7 +6,7 @@
 
 use std::{fs, path::Path};
 
-use tcpguard_fuzz::{parser, tracker};
+use tcpguard_fuzz::{config, events, parser, pcap, tracker};
 
 /// Checks every file of a target's corpus; of one that fails, the last name that is printed is its name.
 fn replay(target: &str, check: fn(&[u8])) {
@@ -19,6 +19,21 @@ fn replay(target: &str, check: fn(&[u8])) {
         count += 1;
     }
     assert!(count > 0, "no corpus for {target}");
+}
+
+#[test]
+fn what_was_found_of_files_holds() {
+    replay("config", config::check);
+}
+
+#[test]
+fn what_was_found_of_records_holds() {
+    replay("events", events::check);
+}
+
+#[test]
+fn what_was_found_of_captures_holds() {
+    replay("pcap", pcap::check);
 }
 
 #[test]

@@ -192,7 +192,9 @@ impl Case<'_> {
         let Some([me, other]) = self.sure() else {
             return;
         };
-        if ruling.verdict() != Verdict::ACCEPT || !self.step.is_foreign() {
+        // What a witness says of goes before.
+        let is_believed = ruling.is_adopted() || !self.step.is_foreign();
+        if ruling.verdict() != Verdict::ACCEPT || is_believed {
             return;
         }
         let Seen { seq, ack, .. } = self.seen;
