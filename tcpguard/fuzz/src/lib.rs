@@ -9,8 +9,12 @@
     reason = "what does not hold panics"
 )]
 
-pub mod config;
-pub mod events;
 pub mod parser;
-pub mod pcap;
 pub mod tracker;
+
+#[cfg(feature = "tools")]
+pub mod config;
+#[cfg(feature = "tools")]
+pub mod events;
+#[cfg(feature = "tools")]
+pub mod pcap;

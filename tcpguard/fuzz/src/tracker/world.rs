@@ -224,8 +224,10 @@ impl Case<'_> {
     }
 }
 
-/// Whether both directions were heard, in a handshake that was seen from its beginning.
+/// Whether both directions were heard, and have acknowledged each other in a handshake that was seen from its
+/// beginning.
 fn is_anchored(conn: &Conn) -> bool {
     let [one, two] = conn.halves.map(|half| half.marks);
-    one.common(two).contains(Marks::HEARD) && !one.with(two).contains(Marks::LOOSE)
+    let known = Marks::HEARD.with(Marks::ACKED_SYN);
+    one.common(two).contains(known) && !one.with(two).contains(Marks::LOOSE)
 }
