@@ -89,10 +89,23 @@ fn absorb(ctx: XdpContext) -> u32 {
     }
 }
 
-/// Sends the frame as one of a flood.
+/// Sends the frame as one of a flood from everywhere.
 #[xdp]
 fn flooding(ctx: XdpContext) -> u32 {
-    flood::vary(&ctx);
+    flood::vary::<0xffff>(&ctx);
+    xdp_action::XDP_TX
+}
+
+/// Sends the frame as one of a flood from four sources.
+#[xdp]
+fn flooding_few(ctx: XdpContext) -> u32 {
+    flood::vary::<3>(&ctx);
+    xdp_action::XDP_TX
+}
+
+/// Sends the frame as it is.
+#[xdp]
+fn repeating(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_TX
 }
 

@@ -1,49 +1,142 @@
-//! Floods: frames from everywhere, as many as one CPU makes, or at a rate.
+//! Floods: what their frames are, and who they claim to be from.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use anyhow::{Context as _, Result};
-use aya::{
-    Ebpf, TestRunAttrs, TestRunOptions,
-    programs::{TestRun as _, Xdp, XdpMode},
+use tcpguard_common::{
+    craft::{Extension, TcpFrame},
+    flags::TcpFlags,
 };
-use tcpguard_common::{craft::TcpFrame, flags::TcpFlags};
+use xtask::lab::site::Family;
 
-use super::{
-    baseline,
-    place::{Place, SERVER},
-};
+use super::place::server;
 
 /// What a frame is a flood of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Flood {
     /// No flag at all.
     Null,
+    /// A Christmas tree.
+    Xmas,
+    /// Open and close at once.
+    SynFin,
     /// Segments in the middle of connections that are not there.
     Ack,
+    /// Resets of connections that are not there.
+    Rst,
+    /// Ends of connections that are not there.
+    Fin,
+    /// Answers to what nobody asked for, as servers give them whose clients' addresses were forged.
+    SynAck,
+    /// First fragments of segments in the middle of connections that are not there.
+    FirstFragment,
+    /// Fragments that would overwrite the flags of the first.
+    TinyFragment,
+    /// Fragments in which no header is.
+    LaterFragment,
     /// Openings that nobody goes on with.
     Syn,
 }
 
+/// Who a flood claims to be from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Origin {
+    /// Of each frame another address of the network that floods come from, and another port.
+    Everywhere,
+    /// The same with four addresses.
+    Few,
+    /// One address and one port: each frame is the same.
+    One,
+}
+
+impl Origin {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Everywhere => "everywhere",
+            Self::Few => "4 sources",
+            Self::One => "1 tuple",
+        }
+    }
+
+    /// What makes a frame of the last one.
+    pub(crate) const fn program(self) -> &'static str {
+        match self {
+            Self::Everywhere => "flooding",
+            Self::Few => "flooding_few",
+            Self::One => "repeating",
+        }
+    }
+}
+
 impl Flood {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Null,
+        Self::Xmas,
+        Self::SynFin,
+        Self::Ack,
+        Self::Rst,
+        Self::Fin,
+        Self::SynAck,
+        Self::FirstFragment,
+        Self::TinyFragment,
+        Self::LaterFragment,
+        Self::Syn,
+    ];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Null => "illegal flags (NULL)",
+            Self::Xmas => "illegal flags (XMAS)",
+            Self::SynFin => "illegal flags (SYN+FIN)",
             Self::Ack => "ACK of no connection",
+            Self::Rst => "RST of no connection",
+            Self::Fin => "FIN of no connection",
+            Self::SynAck => "SYN+ACK of no connection",
+            Self::FirstFragment => "first fragments",
+            Self::TinyFragment => "tiny fragments",
+            Self::LaterFragment => "later fragments",
             Self::Syn => "SYN",
         }
     }
 
-    /// What its frames are made of. Their source is in a network that nothing else is in: the program changes
-    /// the lower half of it.
+    /// Whether a segment of it can be known for one: a SYN may be a good one, and of a later fragment nobody knows
+    /// what it belongs to.
+    pub(crate) const fn is_illegal(self) -> bool {
+        !matches!(self, Self::Syn | Self::LaterFragment)
+    }
+
+    /// What its frames are made of, over IPv4.
     pub(crate) fn frame(self) -> TcpFrame {
-        let frame = TcpFrame::between([10, 9, 7, 7].into(), SERVER.into());
+        self.frame_over(Family::Ipv4)
+    }
+
+    /// What its frames are made of. Their source is in a network that nothing else is in: the program changes
+    /// a part of it.
+    pub(crate) fn frame_over(self, family: Family) -> TcpFrame {
+        let fragment = match self {
+            Self::FirstFragment => Some((0, true)),
+            Self::TinyFragment => Some((1, true)),
+            Self::LaterFragment => Some((100, true)),
+            Self::Null
+            | Self::Xmas
+            | Self::SynFin
+            | Self::Ack
+            | Self::Rst
+            | Self::Fin
+            | Self::SynAck
+            | Self::Syn => None,
+        };
+        let source = match family {
+            Family::Ipv4 => FLOODER.into(),
+            Family::Ipv6 => FLOODER6.into(),
+        };
+        let frame = TcpFrame::between(source, server(family));
+        let extension = fragment.map(|(offset, more)| Extension::Fragment(offset, more));
         TcpFrame {
             ports: (40_000, 80),
+            ipv4_fragment: fragment.unwrap_or_default(),
+            extensions: extension.into_iter().collect(),
+            // A fragment that others follow has a multiple of eight octets.
+            payload: vec![0; if fragment.is_some() { 4 } else { 0 }],
             ..frame.with_flags(self.flags())
         }
     }
@@ -51,95 +144,19 @@ impl Flood {
     const fn flags(self) -> TcpFlags {
         match self {
             Self::Null => TcpFlags::NULL,
-            Self::Ack => TcpFlags::ACK,
+            Self::Xmas => TcpFlags::FIN.with(TcpFlags::PSH).with(TcpFlags::URG),
+            Self::SynFin => TcpFlags::SYN.with(TcpFlags::FIN),
+            Self::Rst => TcpFlags::RST,
+            Self::Fin => TcpFlags::FIN.with(TcpFlags::ACK),
+            Self::SynAck => TcpFlags::SYN.with(TcpFlags::ACK),
+            Self::Ack | Self::FirstFragment | Self::TinyFragment | Self::LaterFragment => {
+                TcpFlags::ACK
+            }
             Self::Syn => TcpFlags::SYN,
         }
     }
 }
 
-/// As many as NAPI takes in a turn.
-const BATCH: u32 = 64;
-
-/// Sends frames: the kernel runs a program that makes a frame of the last one, and puts it on the wire
-/// (`BPF_F_TEST_XDP_LIVE_FRAMES`).
-pub(crate) struct Generator {
-    pub(crate) object: Ebpf,
-    program: &'static str,
-    /// `struct xdp_md`: by which interface the frames go.
-    interface: u32,
-    macs: ([u8; 6], [u8; 6]),
-}
-
-impl Generator {
-    /// One whose frames are made by a program of the baseline.
-    pub(crate) fn new(place: &Place, name: &'static str) -> Result<Self> {
-        let mut object = baseline::open()?;
-        let program: &mut Xdp = baseline::program(&mut object, name)?.try_into()?;
-        program
-            .load()
-            .with_context(|| format!("failed to load {name}"))?;
-        // Where nothing passes. Were it attached nowhere, the kernel would rewrite its dispatcher of XDP
-        // programs at the beginning and at the end of each run, and wait for all CPUs.
-        let attached = place.sender.within(|| program.attach("lo", XdpMode::Skb))?;
-        attached.with_context(|| format!("failed to attach {name}"))?;
-        Ok(Self {
-            object,
-            program: name,
-            interface: place.sending()?,
-            macs: place.macs()?,
-        })
-    }
-
-    /// Sends so many frames, made of this one, without a pause. What the receiver is too slow for is lost on
-    /// the way.
-    pub(crate) fn send(&self, place: &Place, frame: &TcpFrame, frames: u32) -> Result<()> {
-        let frame = self.octets(frame);
-        place.sender.within(|| self.run(&frame, frames))?
-    }
-
-    /// Sends so many frames a second until it is told to stop, and returns how many they have been.
-    pub(crate) fn send_at(
-        &self,
-        rate: u32,
-        place: &Place,
-        flood: Flood,
-        stop: &AtomicBool,
-    ) -> Result<f64> {
-        let frame = self.octets(&flood.frame());
-        let pause = Duration::from_secs(1) * BATCH / rate;
-        place.sender.within(|| {
-            let start = Instant::now();
-            let mut batches = 0;
-            while !stop.load(Ordering::Relaxed) {
-                self.run(&frame, BATCH)?;
-                batches += 1;
-                thread::sleep((pause * batches).saturating_sub(start.elapsed()));
-            }
-            Ok(f64::from(batches) * f64::from(BATCH) / start.elapsed().as_secs_f64())
-        })?
-    }
-
-    fn octets(&self, frame: &TcpFrame) -> Vec<u8> {
-        let macs = self.macs;
-        TcpFrame {
-            macs,
-            ..frame.clone()
-        }
-        .build()
-    }
-
-    fn run(&self, frame: &[u8], frames: u32) -> Result<()> {
-        let program = self.object.program(self.program);
-        let program: &Xdp = program.context("the generator is gone")?.try_into()?;
-        let octets = u32::try_from(frame.len())?;
-        let context = [0, octets, 0, self.interface, 0, 0].map(u32::to_ne_bytes);
-        program.test_run(TestRunOptions {
-            data_in: Some(frame),
-            ctx_in: Some(context.as_flattened()),
-            repeat: frames,
-            attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
-            ..TestRunOptions::default()
-        })?;
-        Ok(())
-    }
-}
+/// Addresses of the networks that floods come from, which the programs know.
+const FLOODER: Ipv4Addr = Ipv4Addr::new(10, 9, 7, 7);
+const FLOODER6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 9, 7, 0, 0, 0, 7);

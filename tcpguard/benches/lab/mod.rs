@@ -6,6 +6,7 @@ pub(crate) mod baseline;
 pub(crate) mod cpus;
 pub(crate) mod figures;
 pub(crate) mod flood;
+pub(crate) mod generator;
 pub(crate) mod interrupts;
 pub(crate) mod means;
 pub(crate) mod place;

@@ -1,6 +1,11 @@
 //! Two hosts and a cable, and one thread that does all that a frame costs the second host.
 
-use std::{collections::BTreeSet, fs, net::Ipv4Addr, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result};
 use nix::{net::if_::if_nametoindex, unistd::Pid};
@@ -9,6 +14,7 @@ use xtask::{
         link::{Station, VethOptions, veth},
         namespace::Namespace,
         packet::{Mac, mac},
+        site::Family,
     },
     process::output,
 };
@@ -23,6 +29,17 @@ pub(crate) const RECEIVING: &str = "flood1";
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 1);
 /// Where the receiver is.
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 2);
+/// The same of IPv6.
+const CLIENT6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 10, 0, 0, 0, 0, 1);
+const SERVER6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 10, 0, 0, 0, 0, 2);
+
+/// Where the receiver is.
+pub(crate) fn server(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => SERVER.into(),
+        Family::Ipv6 => SERVER6.into(),
+    }
+}
 
 /// Sender and receiver.
 pub(crate) struct Place {
@@ -43,23 +60,7 @@ impl Place {
             (&receiver, RECEIVING),
             VethOptions::default(),
         )?;
-        // All but the sender is behind it, and nobody is asked for an address: answers find their way at once.
-        sender.configure(&format!(
-            "address add {CLIENT}/32 dev {SENDING}\nroute add {SERVER} dev {SENDING}\n"
-        ))?;
-        receiver.configure(&format!(
-            "address add {SERVER}/32 dev {RECEIVING}\n\
-             route add {CLIENT} dev {RECEIVING}\n\
-             route add default via {CLIENT}\n"
-        ))?;
-        let ends = [(&sender, SENDING, CLIENT), (&receiver, RECEIVING, SERVER)];
-        let [client, server] = ends.map(|(namespace, interface, address)| Station {
-            namespace,
-            interface,
-            addresses: vec![address.into()],
-        });
-        client.knows(&server)?;
-        server.knows(&client)?;
+        lay_ways(&sender, &receiver)?;
         let answered = own_thread(&sender, SENDING)?;
         let poller = own_thread(&receiver, RECEIVING)?;
         pin(THIS, cpus.sender)?;
@@ -82,6 +83,33 @@ impl Place {
     pub(crate) fn macs(&self) -> Result<(Mac, Mac)> {
         Ok((mac(&self.receiver, RECEIVING)?, mac(&self.sender, SENDING)?))
     }
+}
+
+/// Gives both their addresses, and tells each where the other one is.
+fn lay_ways(sender: &Namespace, receiver: &Namespace) -> Result<()> {
+    // All but the sender is behind it, and nobody is asked for an address: answers find their way at once.
+    sender.configure(&format!(
+        "address add {CLIENT}/32 dev {SENDING}\nroute add {SERVER} dev {SENDING}\n\
+         address add {CLIENT6}/128 dev {SENDING} nodad\nroute add {SERVER6} dev {SENDING}\n"
+    ))?;
+    receiver.configure(&format!(
+        "address add {SERVER}/32 dev {RECEIVING}\n\
+         address add {SERVER6}/128 dev {RECEIVING} nodad\n\
+         route add {CLIENT} dev {RECEIVING}\nroute add {CLIENT6} dev {RECEIVING}\n\
+         route add default via {CLIENT}\n\
+         route add default via {CLIENT6} dev {RECEIVING}\n"
+    ))?;
+    let ends = [
+        (sender, SENDING, [CLIENT.into(), CLIENT6.into()]),
+        (receiver, RECEIVING, [SERVER.into(), SERVER6.into()]),
+    ];
+    let [client, server] = ends.map(|(namespace, interface, addresses)| Station {
+        namespace,
+        interface,
+        addresses: addresses.into(),
+    });
+    client.knows(&server)?;
+    server.knows(&client)
 }
 
 /// Runs a command in a namespace with a /sys of its own, and expects success.

@@ -26,7 +26,8 @@ use self::{
     filter::{FLOODS, Filter},
     lab::{
         cpus::Cpus,
-        flood::{Flood, Generator},
+        flood::{Flood, Origin},
+        generator::Generator,
         interrupts::Interrupts,
         means::absorb_answers,
         place::{Place, SERVER},
@@ -95,7 +96,7 @@ fn floods(args: &Args, interrupts: &Interrupts) -> Result<Figures> {
         .receiver
         .within(|| TcpListener::bind((SERVER, 80)))??;
     let _absorbing = absorb_answers(&place)?;
-    let generator = Generator::new(&place, "flooding")?;
+    let generator = Generator::new(&place, Origin::Everywhere.program())?;
     let mut figures = Figures::default();
     // The first round warms up.
     for round in 0..=args.rounds {

@@ -14,7 +14,8 @@ use crate::{
     filter::{COOKIES, Filter, TCPGUARD},
     lab::{
         cpus::Cpus,
-        flood::{Flood, Generator},
+        flood::{Flood, Origin},
+        generator::Generator,
         means::absorb_answers,
         place::Place,
     },
@@ -50,10 +51,11 @@ pub(crate) fn measure(cpus: Cpus, filter: Filter, attack: Attack, timing: Timing
     let _absorbing = absorb_answers(place)?;
     let _on = filter.put_on(place)?;
     let mut clients = Clients::connect(place)?;
-    let generator = Generator::new(place, "flooding")?;
+    let generator = Generator::new(place, Origin::Everywhere.program())?;
+    let frame = attack.flood.frame();
     let stop = AtomicBool::new(false);
     let (sent, told) = thread::scope(|scope| {
-        let send = || generator.send_at(attack.rate, place, attack.flood, &stop);
+        let send = || generator.send_until(&stop, place, &frame, Some(attack.rate));
         let flooding = scope.spawn(send);
         let told = ask_and_reconnect(&mut clients, place, timing);
         stop.store(true, Ordering::Relaxed);

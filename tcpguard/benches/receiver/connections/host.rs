@@ -12,7 +12,7 @@ use super::handshake;
 use crate::{
     lab::{
         cpus::Cpus,
-        flood::Generator,
+        generator::Generator,
         means::{attach, nft, tcpguard},
         place::{Place, RECEIVING},
     },
