@@ -12,6 +12,7 @@ mod figures;
 mod loader;
 mod memory;
 mod place;
+#[path = "../lab/process.rs"]
 mod process;
 mod reading;
 mod report;

@@ -14,9 +14,10 @@ use super::{
     place::{Place, RECEIVING, SENDING, call},
 };
 
-const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
-const ATTACH: [&str; 5] = ["attach", "--iface", RECEIVING, "--mode", "native"];
-const COOKIES: [&str; 3] = ["--syn-cookies", "always", "--syn-cookies-sysctl"];
+pub(crate) const TCPGUARD: &str = env!("CARGO_BIN_EXE_tcpguard");
+pub(crate) const ATTACH: [&str; 5] = ["attach", "--iface", RECEIVING, "--mode", "native"];
+/// Answers all SYNs itself.
+pub(crate) const COOKIES: &[&str] = &["--syn-cookies", "always", "--syn-cookies-sysctl"];
 
 /// A way to filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +25,8 @@ pub(crate) enum Means {
     Nothing,
     /// Programs of the baseline, each at the hook that it is made for.
     Programs(&'static [&'static str]),
-    Tcpguard,
-    /// The same, which answers all SYNs itself.
-    Cookies,
+    /// With further arguments.
+    Tcpguard(&'static [&'static str]),
     /// A ruleset.
     Nft(&'static str),
     /// What `iptables` appends.
@@ -49,11 +49,8 @@ impl Means {
         match self {
             Self::Nothing => {}
             Self::Programs(names) => object = Some(attach((receiver, RECEIVING), names, 1)?),
-            Self::Tcpguard => {
-                tcpguard(receiver, &ATTACH)?;
-            }
-            Self::Cookies => {
-                tcpguard(receiver, &[&ATTACH[..], &COOKIES].concat())?;
+            Self::Tcpguard(args) => {
+                tcpguard(receiver, &[&ATTACH[..], args].concat())?;
             }
             Self::Nft(rules) => nft(receiver, rules)?,
             Self::Iptables(rule) => call(receiver, &[&["iptables", "-A"], rule].concat())?,
@@ -76,7 +73,7 @@ impl On<'_> {
         self.object = None;
         match mem::replace(&mut self.means, Means::Nothing) {
             Means::Nothing | Means::Programs(_) => Ok(()),
-            Means::Tcpguard | Means::Cookies => tcpguard(receiver, &["detach"]).map(drop),
+            Means::Tcpguard(_) => tcpguard(receiver, &["detach"]).map(drop),
             Means::Nft(_) => nft(receiver, "flush ruleset"),
             Means::Iptables(rule) => {
                 call(receiver, &[&["iptables", "-D"], rule].concat())?;

@@ -41,12 +41,12 @@ pub(crate) const ALL: [Filter; 10] = [
     },
     Filter {
         name: "tcpguard",
-        means: Means::Tcpguard,
+        means: Means::Tcpguard(&[]),
         drops: &STRAY,
     },
     Filter {
         name: "tcpguard, SYN cookies",
-        means: Means::Cookies,
+        means: Means::Tcpguard(means::COOKIES),
         drops: &FLOODS,
     },
     Filter {

@@ -11,7 +11,6 @@ mod connections;
 mod filter;
 #[path = "../lab/mod.rs"]
 mod lab;
-mod meter;
 mod report;
 #[path = "../tracked/shuffle.rs"]
 #[expect(dead_code, reason = "here all that changes is whose segment arrives")]
@@ -30,9 +29,9 @@ use self::{
         generator::Generator,
         interrupts::Interrupts,
         means::absorb_answers,
+        meter::{self, Meter},
         place::{Place, SERVER},
     },
-    meter::Meter,
     report::Figures,
 };
 

@@ -10,16 +10,16 @@ use anyhow::{Result, anyhow, ensure};
 
 use crate::{
     Timing,
-    client::{Clients, Tally},
     filter::{COOKIES, Filter, TCPGUARD},
     lab::{
+        client::{Clients, Manner, Tally},
         cpus::Cpus,
         flood::{Flood, Origin},
         generator::Generator,
         means::absorb_answers,
         place::Place,
+        stage::Stage,
     },
-    stage::Stage,
 };
 
 pub(crate) const FLOODS: [Flood; 3] = [Flood::Null, Flood::Ack, Flood::Syn];
@@ -50,7 +50,7 @@ pub(crate) fn measure(cpus: Cpus, filter: Filter, attack: Attack, timing: Timing
     let place = &stage.place;
     let _absorbing = absorb_answers(place)?;
     let _on = filter.put_on(place)?;
-    let mut clients = Clients::connect(place)?;
+    let mut clients = Clients::connect(place, Manner::HASTY)?;
     let generator = Generator::new(place, Origin::Everywhere.program())?;
     let frame = attack.flood.frame();
     let stop = AtomicBool::new(false);

@@ -41,12 +41,12 @@ const CONNTRACK: Filter = Filter {
 };
 pub(crate) const TCPGUARD: Filter = Filter {
     name: "tcpguard",
-    means: Means::Tcpguard,
+    means: Means::Tcpguard(&[]),
 };
 
 pub(crate) const COOKIES: Filter = Filter {
     name: "tcpguard, SYN cookies",
-    means: Means::Cookies,
+    means: Means::Tcpguard(means::COOKIES),
 };
 
 /// Where there is no attack, in the order of the result.

@@ -8,14 +8,11 @@
 
 mod attack;
 mod bulk;
-mod client;
 mod filter;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod peace;
 mod report;
-mod stage;
-mod web;
 
 use std::time::Duration;
 

@@ -7,10 +7,12 @@ use anyhow::{Context as _, Result};
 use crate::{
     Timing,
     bulk::{Iperf, Way},
-    client::{Clients, Tally},
     filter::Filter,
-    lab::cpus::Cpus,
-    stage::Stage,
+    lab::{
+        client::{Clients, Manner, Tally},
+        cpus::Cpus,
+        stage::Stage,
+    },
 };
 
 /// What is measured, in this order.
@@ -30,7 +32,7 @@ pub(crate) fn measure(cpus: Cpus, filter: Filter, timing: Timing) -> Result<[f64
     let to_server = iperf.measure(Way::ToServer, timing.bulk_seconds)?;
     let to_client = iperf.measure(Way::ToClient, timing.bulk_seconds)?;
     drop(iperf);
-    let mut clients = Clients::connect(place)?;
+    let mut clients = Clients::connect(place, Manner::HASTY)?;
     let requests = all_answered(clients.ask(timing.lasting)?)?;
     let connections = all_answered(clients.reconnect(place, timing.lasting)?)?;
     all_answered(clients.ask(Duration::ZERO)?)?;

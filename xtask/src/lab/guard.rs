@@ -69,6 +69,12 @@ impl Guard {
         Ok(guard)
     }
 
+    /// Its number: the commands in front of it have become it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The counts as last told.
     #[must_use]
     pub fn reading(&self) -> Value {

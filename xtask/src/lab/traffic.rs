@@ -20,10 +20,29 @@ use super::{
 
 /// Written or read at once.
 const CHUNK: usize = 1 << 16;
+/// Between two looks at what has come.
+const POLL: Duration = Duration::from_millis(1);
 /// Every octet tells its place, up to this many octets: a prime, so that no power of two fits.
 const PERIOD: usize = 65_521;
-/// Between two chunks of a [`Flow`]: some 60 MB/s leave the processor to those who test.
-const PAUSE: Duration = Duration::from_millis(1);
+/// How much of a [`Flow`] goes out at once, and how long nothing does after that.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    octets: usize,
+    pause: Duration,
+}
+
+impl Pace {
+    /// Some 60 MB/s leave the processor to those who test.
+    pub const FAST: Self = Self {
+        octets: CHUNK,
+        pause: Duration::from_millis(1),
+    };
+    /// A few segments a second.
+    pub const TRICKLE: Self = Self {
+        octets: 100,
+        pause: Duration::from_millis(50),
+    };
+}
 
 /// Sends `octets` in both directions at the same time, and closes both.
 pub fn transfer(pair: &Pair, octets: u64) -> Result<()> {
@@ -116,43 +135,74 @@ fn close(mut first: TcpStream, mut second: TcpStream) -> Result<()> {
     expect_end(&mut first)
 }
 
-/// A transfer in both directions that lasts until it is finished.
+/// A transfer that lasts until it is finished.
 pub struct Flow {
     stop: Arc<AtomicBool>,
-    received: [Arc<AtomicU64>; 2],
+    /// Of each direction, with what that is called.
+    ways: Vec<(&'static str, Arc<AtomicU64>)>,
     threads: Vec<[JoinHandle<Result<u64>>; 2]>,
 }
 
 const WAYS: [&str; 2] = ["client to server", "server to client"];
 
 impl Flow {
-    /// Starts it.
+    /// Starts one in both directions.
     pub fn start(pair: &Pair) -> Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let received = <[Arc<AtomicU64>; 2]>::default();
-        let directions = [(&pair.client, &pair.server), (&pair.server, &pair.client)];
-        let mut threads = Vec::new();
-        for ((from, to), count) in directions.into_iter().zip(&received) {
-            let (from, to) = (from.try_clone()?, to.try_clone()?);
-            let (told, count) = (Arc::clone(&stop), Arc::clone(count));
-            threads.push([
-                thread::spawn(move || send_until(&from, &told)),
-                thread::spawn(move || receive(&to, &count)),
-            ]);
+        let mut flow = Self::new();
+        flow.add(WAYS[0], [&pair.client, &pair.server], Pace::FAST)?;
+        flow.add(WAYS[1], [&pair.server, &pair.client], Pace::FAST)?;
+        Ok(flow)
+    }
+
+    /// Closes the direction from the client, and starts one in the other.
+    pub fn half_closed(pair: &Pair, pace: Pace) -> Result<Self> {
+        let mut flow = Self::new();
+        pair.client.shutdown(Shutdown::Write)?;
+        flow.add(WAYS[1], [&pair.server, &pair.client], pace)?;
+        Ok(flow)
+    }
+
+    fn new() -> Self {
+        Self {
+            stop: Arc::default(),
+            ways: Vec::new(),
+            threads: Vec::new(),
         }
-        Ok(Self {
-            stop,
-            received,
-            threads,
-        })
+    }
+
+    fn add(&mut self, way: &'static str, ends: [&TcpStream; 2], pace: Pace) -> Result<()> {
+        let (from, to) = (ends[0].try_clone()?, ends[1].try_clone()?);
+        let (told, count) = (Arc::clone(&self.stop), Arc::default());
+        self.ways.push((way, Arc::clone(&count)));
+        self.threads.push([
+            thread::spawn(move || send_until(&from, &told, pace)),
+            thread::spawn(move || receive(&to, &count)),
+        ]);
+        Ok(())
+    }
+
+    /// How many octets have come, in all directions together.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        let counts = self
+            .ways
+            .iter()
+            .map(|(_, count)| count.load(Ordering::Relaxed));
+        counts.sum()
     }
 
     /// Waits until so many octets more have come in either direction.
     pub fn advance(&self, octets: u64) -> Result<()> {
-        let read = || self.received.each_ref().map(|n| n.load(Ordering::Relaxed));
+        let read = || -> Vec<_> {
+            let counts = self
+                .ways
+                .iter()
+                .map(|(_, count)| count.load(Ordering::Relaxed));
+            counts.collect()
+        };
         let (start, before) = (Instant::now(), read());
         loop {
-            let moved: Vec<_> = read().iter().zip(before).map(|(n, b)| n - b).collect();
+            let moved: Vec<_> = read().iter().zip(&before).map(|(n, b)| n - b).collect();
             if moved.iter().all(|moved| *moved >= octets) {
                 return Ok(());
             }
@@ -161,14 +211,14 @@ impl Flow {
                 "the transfer stalls: {moved:?} octets in {} s, by way ({WAYS:?})",
                 PATIENCE.as_secs()
             );
-            thread::sleep(PAUSE);
+            thread::sleep(POLL);
         }
     }
 
     /// Ends it. Everything that was sent must have come.
     pub fn finish(mut self) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
-        for ([sender, receiver], way) in self.threads.drain(..).zip(WAYS) {
+        for ([sender, receiver], (way, _)) in self.threads.drain(..).zip(&self.ways) {
             let sent = outcome(sender.join(), way)?;
             let received = outcome(receiver.join(), way)?;
             ensure!(sent == received, "{way}: {received} of {sent} octets came");
@@ -205,14 +255,14 @@ fn send(mut to: &TcpStream, octets: u64) -> Result<u64> {
     Ok(sent)
 }
 
-fn send_until(mut to: &TcpStream, stop: &AtomicBool) -> Result<u64> {
+fn send_until(mut to: &TcpStream, stop: &AtomicBool, pace: Pace) -> Result<u64> {
     let mut sent = 0;
     while !stop.load(Ordering::Relaxed) {
-        let chunk = chunk(sent);
+        let chunk = &chunk(sent)[..pace.octets];
         to.write_all(chunk)
             .with_context(|| format!("failed to send after {sent} octets"))?;
         sent += chunk.len() as u64;
-        thread::sleep(PAUSE);
+        thread::sleep(pace.pause);
     }
     to.shutdown(Shutdown::Write)?;
     Ok(sent)

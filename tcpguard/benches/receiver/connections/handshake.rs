@@ -16,9 +16,9 @@ use nix::sys::socket::{
 use tcpguard_common::{craft::TcpFrame, flags::TcpFlags};
 use xtask::lab::packet::PacketSocket;
 
-use crate::{
-    lab::place::{Place, SENDING, SERVER},
+use crate::lab::{
     meter::Meter,
+    place::{Place, SENDING, SERVER},
 };
 
 /// Ports of far end and receiver.

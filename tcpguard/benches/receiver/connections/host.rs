@@ -9,14 +9,12 @@ use tcpguard_common::{conn::Conn, flow::FlowKey4};
 use xtask::process::output;
 
 use super::handshake;
-use crate::{
-    lab::{
-        cpus::Cpus,
-        generator::Generator,
-        means::{attach, nft, tcpguard},
-        place::{Place, RECEIVING},
-    },
+use crate::lab::{
+    cpus::Cpus,
+    generator::Generator,
+    means::{attach, nft, tcpguard},
     meter::Meter,
+    place::{Place, RECEIVING},
 };
 
 /// What follows connections in front of the stack.

@@ -19,7 +19,11 @@ use self::{
     host::{Host, Tracker},
     limits::Limits,
 };
-use crate::{Args, lab::interrupts::Interrupts, meter::nanos, shuffle::Shuffle};
+use crate::{
+    Args,
+    lab::{interrupts::Interrupts, meter::nanos},
+    shuffle::Shuffle,
+};
 
 /// What the command line calls this part.
 pub(crate) const NAME: &str = "established connections";

@@ -2,11 +2,9 @@
 
 use anyhow::Result;
 
-use crate::{
-    lab::{
-        cpus::Cpus,
-        place::{Place, RECEIVING, SENDING, call},
-    },
+use super::{
+    cpus::Cpus,
+    place::{Place, RECEIVING, SENDING, call},
     web::Server,
 };
 

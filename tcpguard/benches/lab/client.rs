@@ -1,4 +1,4 @@
-//! Honest clients: as many requests, or connections, as they get answered.
+//! Honest clients: requests and connections, at a pace or as many as get answered.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -8,19 +8,34 @@ use tokio::{
     net::TcpStream,
     runtime::{self, Runtime},
     task::JoinSet,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
-use crate::{
-    lab::place::{Place, SERVER},
+use super::{
+    place::{Place, SERVER},
     web::{LAST_REQUEST, PORT, REQUEST, answer},
 };
 
 /// So many at the same time.
 const CLIENTS: usize = 16;
-/// How long an answer may take: a segment that gets lost is sent again after a fifth of a second, a SYN
-/// after one second, and each later time after twice as long.
-const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How clients ask.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    /// How long an answer may take: a segment that gets lost is sent again after a fifth of a second, a SYN
+    /// after one second, and each later time after twice as long.
+    pub(crate) patience: Duration,
+    /// From an answer to the next request.
+    pub(crate) pause: Duration,
+}
+
+impl Manner {
+    /// As many requests as get answered.
+    pub(crate) const HASTY: Self = Self {
+        patience: Duration::from_secs(5),
+        pause: Duration::ZERO,
+    };
+}
 
 /// What has become of requests.
 #[derive(Default)]
@@ -51,12 +66,13 @@ pub(crate) struct Clients {
     runtime: Runtime,
     /// Connections that are kept.
     kept: Vec<TcpStream>,
+    manner: Manner,
     answer: Arc<[u8]>,
 }
 
 impl Clients {
     /// Connects them; from now on these connections have to last.
-    pub(crate) fn connect(place: &Place) -> Result<Self> {
+    pub(crate) fn connect(place: &Place, manner: Manner) -> Result<Self> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -72,6 +88,7 @@ impl Clients {
         Ok(Self {
             runtime,
             kept,
+            manner,
             answer,
         })
     }
@@ -84,12 +101,12 @@ impl Clients {
             let end = Instant::now() + lasting;
             let mut tasks = JoinSet::new();
             for stream in kept {
-                let asking = keep_asking(stream, Arc::clone(&self.answer), end);
-                tasks.spawn(timeout_at(end + PATIENCE, asking));
+                let asking = keep_asking(stream, Arc::clone(&self.answer), end, self.manner.pause);
+                tasks.spawn(timeout_at(end + self.manner.patience, asking));
             }
             let mut tally = Tally::default();
             while let Some(asked) = tasks.join_next().await {
-                match asked?.unwrap_or_else(|_| Err(late())) {
+                match asked?.unwrap_or_else(|_| Err(late(self.manner))) {
                     Ok((stream, answered)) => {
                         self.kept.push(stream);
                         tally.answered += answered;
@@ -107,7 +124,7 @@ impl Clients {
             let end = Instant::now() + lasting;
             let mut tasks = JoinSet::new();
             for _ in 0..CLIENTS {
-                tasks.spawn(keep_connecting(Arc::clone(&self.answer), end));
+                tasks.spawn(keep_connecting(Arc::clone(&self.answer), end, self.manner));
             }
             let mut tally = Tally::default();
             while let Some(connected) = tasks.join_next().await {
@@ -119,14 +136,15 @@ impl Clients {
     }
 }
 
-fn late() -> Error {
-    Error::msg(format!("no answer within {} s", PATIENCE.as_secs()))
+fn late(manner: Manner) -> Error {
+    Error::msg(format!("no answer within {} s", manner.patience.as_secs()))
 }
 
 async fn keep_asking(
     mut stream: TcpStream,
     answer: Arc<[u8]>,
     end: Instant,
+    pause: Duration,
 ) -> Result<(TcpStream, u32)> {
     let mut answered = 0;
     loop {
@@ -135,21 +153,30 @@ async fn keep_asking(
             return Ok((stream, answered));
         }
         answered += 1;
+        rest(pause).await;
     }
 }
 
-async fn keep_connecting(answer: Arc<[u8]>, end: Instant) -> Tally {
+async fn keep_connecting(answer: Arc<[u8]>, end: Instant, manner: Manner) -> Tally {
     let mut tally = Tally::default();
     while Instant::now() < end {
-        match timeout(PATIENCE, connect_once(&answer)).await {
+        match timeout(manner.patience, connect_once(&answer)).await {
             Ok(Ok(())) if Instant::now() < end => tally.answered += 1,
             // Too late to count, and no failure.
             Ok(Ok(())) => {}
             Ok(Err(why)) => tally.fail(why),
-            Err(_) => tally.fail(late()),
+            Err(_) => tally.fail(late(manner)),
         }
+        rest(manner.pause).await;
     }
     tally
+}
+
+/// Even the shortest sleep of the timer's would be a millisecond.
+async fn rest(pause: Duration) {
+    if !pause.is_zero() {
+        sleep(pause).await;
+    }
 }
 
 async fn connect_once(answer: &[u8]) -> Result<()> {

@@ -18,7 +18,7 @@ use tokio::{
 };
 use xtask::lab::background::Background;
 
-use crate::lab::{
+use super::{
     cpus::{THIS, pin},
     place::{Place, SERVER},
 };

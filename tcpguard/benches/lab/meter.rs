@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use nix::unistd::Pid;
 use xtask::process::time_on_cpu;
 
-use crate::lab::place::{Place, RECEIVING};
+use super::place::{Place, RECEIVING};
 
 /// What the kernel says of the receiver until one moment.
 pub(crate) struct Counts {
