@@ -34,6 +34,12 @@ pub(crate) fn detach(link: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
+/// The same of one that the library holds.
+pub(crate) fn detach_held(link: &FdLink) -> Result<()> {
+    bpf(DETACH, [number(descriptor(link)?)?, 0])?;
+    Ok(())
+}
+
 /// Changes the program of a link, between two frames.
 pub(crate) fn update(link: &FdLink, program: &impl AsFd) -> Result<()> {
     bpf(UPDATE, [number(descriptor(link)?)?, number(program)?])?;

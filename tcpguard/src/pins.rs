@@ -28,6 +28,8 @@ use rustix::{
 };
 use tcpguard_common::abi::Hook;
 
+use crate::link;
+
 pub(crate) const BPFFS: &str = "/sys/fs/bpf";
 /// `BPF_FS_MAGIC` in `linux/magic.h`.
 const BPFFS_MAGIC: i64 = 0xcafe_4a11;
@@ -184,6 +186,9 @@ impl Pin {
 
     /// Removes it, and with it the last that keeps the program attached.
     pub(crate) fn remove(&self) -> Result<()> {
+        // When the file has gone the kernel takes the program off in its own time, which under a flood may be much
+        // later than this says so. A link that is dead already need not be told.
+        let _ = self.link().and_then(|link| link::detach_held(&link));
         fs::remove_file(&self.path)
             .with_context(|| format!("failed to remove {}", self.path.display()))
     }
