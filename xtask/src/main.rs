@@ -13,6 +13,7 @@ mod object;
 mod privilege;
 mod run;
 mod setup;
+mod siege;
 mod test;
 mod workspace;
 
@@ -80,6 +81,8 @@ enum Task {
         #[command(subcommand)]
         target: fuzz::Target,
     },
+    /// Legitimate connections through floods and faults, behind tcpguard and other filters: none may be lost
+    Siege(siege::SiegeArgs),
     /// Runs one test binary, as root where its name says so; cargo calls this
     #[command(hide = true)]
     Runner {
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
         Task::Dist => dist::run(),
         Task::Bench { args } => bench::run(&args),
         Task::Fuzz { target } => fuzz::run(&target),
+        Task::Siege(args) => siege::run(&args),
         Task::Runner { command } => test::run_binary(&command),
     };
     match result {

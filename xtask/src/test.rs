@@ -21,13 +21,14 @@ use crate::{
 };
 
 /// How the names of binaries begin that root has to run.
-const ROOT_TARGETS: [&str; 6] = [
+const ROOT_TARGETS: [&str; 7] = [
     "kernel_",
     "live_",
     "packet_path",
     "receiver-",
     "traffic-",
     "footprint-",
+    "siege-",
 ];
 
 /// Variables that a binary under sudo would miss.

@@ -26,16 +26,35 @@ impl Cpus {
         let receiver = cpus.next_back().unwrap_or(sender);
         Ok(Self { sender, receiver })
     }
+
+    /// Keeps a thread on the sender's, and those that it starts; what else wants to run there has to wait.
+    pub(crate) fn send_on(&self, thread: Pid) -> Result<()> {
+        pin(thread, self.sender)
+    }
+
+    /// The same on the receiver's.
+    pub(crate) fn receive_on(&self, thread: Pid) -> Result<()> {
+        pin(thread, self.receiver)
+    }
 }
 
-/// Keeps a thread on a CPU, and those that it starts; what else wants to run there has to wait.
-pub(crate) fn pin(thread: Pid, cpu: usize) -> Result<()> {
+fn pin(thread: Pid, cpu: usize) -> Result<()> {
     const FIRST_OF_ALL: i32 = -20;
     let mut set = CpuSet::new();
     set.set(cpu)?;
     sched_setaffinity(thread, &set).context("failed to give a thread a CPU of its own")?;
+    give_way(thread, FIRST_OF_ALL)
+}
+
+/// Lets this thread, and those that it starts, have what all others leave: as what stands for other machines.
+pub(crate) fn come_last() -> Result<()> {
+    const LAST_OF_ALL: i32 = 0;
+    give_way(THIS, LAST_OF_ALL)
+}
+
+fn give_way(thread: Pid, nice: i32) -> Result<()> {
     let number = process::Pid::from_raw(thread.as_raw());
-    process::setpriority_process(number, FIRST_OF_ALL).context("failed to put a thread first")
+    process::setpriority_process(number, nice).context("failed to give a thread its turn")
 }
 
 /// This thread.

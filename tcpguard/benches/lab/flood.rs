@@ -104,6 +104,13 @@ impl Flood {
         !matches!(self, Self::Syn | Self::LaterFragment)
     }
 
+    pub(crate) const fn is_fragment(self) -> bool {
+        matches!(
+            self,
+            Self::FirstFragment | Self::TinyFragment | Self::LaterFragment
+        )
+    }
+
     /// What its frames are made of, over IPv4.
     pub(crate) fn frame(self) -> TcpFrame {
         self.frame_over(Family::Ipv4)
@@ -136,7 +143,7 @@ impl Flood {
             ipv4_fragment: fragment.unwrap_or_default(),
             extensions: extension.into_iter().collect(),
             // A fragment that others follow has a multiple of eight octets.
-            payload: vec![0; if fragment.is_some() { 4 } else { 0 }],
+            payload: vec![0; if self.is_fragment() { 4 } else { 0 }],
             ..frame.with_flags(self.flags())
         }
     }

@@ -55,26 +55,30 @@ impl Generator {
         place.sender.within(|| self.run(&frame, frames))?
     }
 
-    /// Sends so many frames a second until it is told to stop, or as many as it can, and returns how many they
-    /// have been in a second.
+    /// Sends so many frames a second until it is told to stop, and returns how many they have been.
     pub(crate) fn send_until(
         &self,
         stop: &AtomicBool,
         place: &Place,
         frame: &TcpFrame,
-        rate: Option<u32>,
+        rate: u32,
     ) -> Result<f64> {
+        /// Of one run more would not fit into the cable beside what is taken off meanwhile, and of more runs a
+        /// second the kernel has much to clean up.
+        const MOST: u32 = 512;
+        const RUNS: u32 = 2000;
         let frame = self.octets(frame);
-        let pause = rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) * BATCH / rate);
+        let batch = (rate / RUNS).clamp(BATCH, MOST);
+        let pause = Duration::from_secs(1) * batch / rate;
         place.sender.within(|| {
             let start = Instant::now();
             let mut batches = 0;
             while !stop.load(Ordering::Relaxed) {
-                self.run(&frame, BATCH)?;
+                self.run(&frame, batch)?;
                 batches += 1;
                 thread::sleep((pause * batches).saturating_sub(start.elapsed()));
             }
-            Ok(f64::from(batches) * f64::from(BATCH) / start.elapsed().as_secs_f64())
+            Ok(f64::from(batches) * f64::from(batch) / start.elapsed().as_secs_f64())
         })?
     }
 

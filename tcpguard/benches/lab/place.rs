@@ -5,10 +5,13 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     process::Command,
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use nix::{net::if_::if_nametoindex, unistd::Pid};
+use serde_json::Value;
 use xtask::{
     lab::{
         link::{Station, VethOptions, veth},
@@ -19,7 +22,7 @@ use xtask::{
     process::output,
 };
 
-use super::cpus::{Cpus, THIS, pin};
+use super::cpus::{Cpus, THIS};
 
 /// The interface of the sender, and that of the receiver.
 pub(crate) const SENDING: &str = "flood0";
@@ -63,9 +66,9 @@ impl Place {
         lay_ways(&sender, &receiver)?;
         let answered = own_thread(&sender, SENDING)?;
         let poller = own_thread(&receiver, RECEIVING)?;
-        pin(THIS, cpus.sender)?;
-        pin(answered, cpus.sender)?;
-        pin(poller, cpus.receiver)?;
+        cpus.send_on(THIS)?;
+        cpus.send_on(answered)?;
+        cpus.receive_on(poller)?;
         Ok(Self {
             sender,
             receiver,
@@ -79,6 +82,32 @@ impl Place {
         Ok(self.sender.within(|| if_nametoindex(SENDING))??)
     }
 
+    /// Takes the receiver's interface down and up again, as when somebody pulls the cable.
+    pub(crate) fn down_and_up(&self) -> Result<()> {
+        const DOWN: Duration = Duration::from_millis(100);
+        let name = format!("napi/{RECEIVING}-");
+        let before = named(&name)?;
+        self.receiver
+            .configure(&format!("link set {RECEIVING} down\n"))?;
+        thread::sleep(DOWN);
+        self.receiver
+            .configure(&format!("link set {RECEIVING} up\n"))?;
+        // The kernel has forgotten ways, neighbours and the address of IPv6, and begun another thread.
+        lay_ways(&self.sender, &self.receiver)?;
+        let now = named(&name)?;
+        let mut new = now.difference(&before).copied();
+        new.try_for_each(|thread| self.cpus.receive_on(thread))
+    }
+
+    /// The kernel's number of the XDP program on the receiver's interface.
+    pub(crate) fn guard(&self) -> Result<Option<u32>> {
+        let mut ip = self.receiver.command("ip");
+        let told = output(ip.args(["-json", "link", "show", "dev", RECEIVING]))?;
+        let links: Value = serde_json::from_str(&told).context("ip tells no JSON")?;
+        let id = links[0]["xdp"]["prog"]["id"].as_u64();
+        Ok(id.map(u32::try_from).transpose()?)
+    }
+
     /// Ethernet addresses of receiver and sender.
     pub(crate) fn macs(&self) -> Result<(Mac, Mac)> {
         Ok((mac(&self.receiver, RECEIVING)?, mac(&self.sender, SENDING)?))
@@ -89,15 +118,15 @@ impl Place {
 fn lay_ways(sender: &Namespace, receiver: &Namespace) -> Result<()> {
     // All but the sender is behind it, and nobody is asked for an address: answers find their way at once.
     sender.configure(&format!(
-        "address add {CLIENT}/32 dev {SENDING}\nroute add {SERVER} dev {SENDING}\n\
-         address add {CLIENT6}/128 dev {SENDING} nodad\nroute add {SERVER6} dev {SENDING}\n"
+        "address replace {CLIENT}/32 dev {SENDING}\nroute replace {SERVER} dev {SENDING}\n\
+         address replace {CLIENT6}/128 dev {SENDING} nodad\nroute replace {SERVER6} dev {SENDING}\n"
     ))?;
     receiver.configure(&format!(
-        "address add {SERVER}/32 dev {RECEIVING}\n\
-         address add {SERVER6}/128 dev {RECEIVING} nodad\n\
-         route add {CLIENT} dev {RECEIVING}\nroute add {CLIENT6} dev {RECEIVING}\n\
-         route add default via {CLIENT}\n\
-         route add default via {CLIENT6} dev {RECEIVING}\n"
+        "address replace {SERVER}/32 dev {RECEIVING}\n\
+         address replace {SERVER6}/128 dev {RECEIVING} nodad\n\
+         route replace {CLIENT} dev {RECEIVING}\nroute replace {CLIENT6} dev {RECEIVING}\n\
+         route replace default via {CLIENT}\n\
+         route replace default via {CLIENT6} dev {RECEIVING}\n"
     ))?;
     let ends = [
         (sender, SENDING, [CLIENT.into(), CLIENT6.into()]),

@@ -19,7 +19,7 @@ use tokio::{
 use xtask::lab::background::Background;
 
 use super::{
-    cpus::{THIS, pin},
+    cpus::{Cpus, THIS},
     place::{Place, SERVER},
 };
 
@@ -45,9 +45,9 @@ impl Server {
             .within(|| TcpListener::bind((SERVER, PORT)))?
             .with_context(|| format!("failed to listen on port {PORT}"))?;
         listener.set_nonblocking(true)?;
-        let cpu = place.cpus.receiver;
+        let cpus = place.cpus;
         let thread = Background::start("web", move |stop| {
-            if let Err(error) = serve_until(stop, listener, cpu) {
+            if let Err(error) = serve_until(stop, listener, cpus) {
                 eprintln!("warning: the web server has ended: {error:#}");
             }
         })?;
@@ -62,9 +62,9 @@ pub(crate) fn answer() -> Vec<u8> {
     answer
 }
 
-fn serve_until(stop: &AtomicBool, listener: TcpListener, cpu: usize) -> Result<()> {
+fn serve_until(stop: &AtomicBool, listener: TcpListener, cpus: Cpus) -> Result<()> {
     const POLL: Duration = Duration::from_millis(5);
-    pin(THIS, cpu)?;
+    cpus.receive_on(THIS)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

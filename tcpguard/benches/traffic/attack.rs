@@ -55,7 +55,7 @@ pub(crate) fn measure(cpus: Cpus, filter: Filter, attack: Attack, timing: Timing
     let frame = attack.flood.frame();
     let stop = AtomicBool::new(false);
     let (sent, told) = thread::scope(|scope| {
-        let send = || generator.send_until(&stop, place, &frame, Some(attack.rate));
+        let send = || generator.send_until(&stop, place, &frame, attack.rate);
         let flooding = scope.spawn(send);
         let told = ask_and_reconnect(&mut clients, place, timing);
         stop.store(true, Ordering::Relaxed);

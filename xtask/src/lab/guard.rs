@@ -43,6 +43,26 @@ impl Guard {
         interface: &str,
         args: impl IntoIterator<Item = I>,
     ) -> Result<Self> {
+        Self::start_with(Stdio::inherit(), namespace, program, interface, args)
+    }
+
+    /// The same where nobody reads what it says on stderr.
+    pub fn start_quietly<I: AsRef<OsStr>>(
+        namespace: &Namespace,
+        program: impl AsRef<OsStr>,
+        interface: &str,
+        args: impl IntoIterator<Item = I>,
+    ) -> Result<Self> {
+        Self::start_with(Stdio::null(), namespace, program, interface, args)
+    }
+
+    fn start_with<I: AsRef<OsStr>>(
+        stderr: Stdio,
+        namespace: &Namespace,
+        program: impl AsRef<OsStr>,
+        interface: &str,
+        args: impl IntoIterator<Item = I>,
+    ) -> Result<Self> {
         let mut command = namespace.command(program);
         command
             .args(["run", "--iface", interface, "--json"])
@@ -51,7 +71,8 @@ impl Guard {
         command
             .process_group(0)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(stderr);
         let mut child = command.spawn().context("failed to start tcpguard")?;
         let said = Said::default();
         let reader = child

@@ -37,6 +37,11 @@ impl Pace {
         octets: CHUNK,
         pause: Duration::from_millis(1),
     };
+    /// A quarter of that.
+    pub const STEADY: Self = Self {
+        octets: CHUNK / 4,
+        pause: Duration::from_millis(1),
+    };
     /// A few segments a second.
     pub const TRICKLE: Self = Self {
         octets: 100,
@@ -148,9 +153,14 @@ const WAYS: [&str; 2] = ["client to server", "server to client"];
 impl Flow {
     /// Starts one in both directions.
     pub fn start(pair: &Pair) -> Result<Self> {
+        Self::at(Pace::FAST, pair)
+    }
+
+    /// The same at another pace.
+    pub fn at(pace: Pace, pair: &Pair) -> Result<Self> {
         let mut flow = Self::new();
-        flow.add(WAYS[0], [&pair.client, &pair.server], Pace::FAST)?;
-        flow.add(WAYS[1], [&pair.server, &pair.client], Pace::FAST)?;
+        flow.add(WAYS[0], [&pair.client, &pair.server], pace)?;
+        flow.add(WAYS[1], [&pair.server, &pair.client], pace)?;
         Ok(flow)
     }
 
