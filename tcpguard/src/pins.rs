@@ -186,11 +186,13 @@ impl Pin {
 
     /// Removes it, and with it the last that keeps the program attached.
     pub(crate) fn remove(&self) -> Result<()> {
-        // When the file has gone the kernel takes the program off in its own time, which under a flood may be much
-        // later than this says so. A link that is dead already need not be told.
-        let _ = self.link().and_then(|link| link::detach_held(&link));
+        let link = self.link();
         fs::remove_file(&self.path)
-            .with_context(|| format!("failed to remove {}", self.path.display()))
+            .with_context(|| format!("failed to remove {}", self.path.display()))?;
+        // The kernel would take the program off in its own time, which under a flood may be much later than this says
+        // so. A link that is dead already need not be told, and who is killed in between holds it no more.
+        let _ = link.and_then(|link| link::detach_held(&link));
+        Ok(())
     }
 }
 
