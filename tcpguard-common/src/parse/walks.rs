@@ -35,7 +35,7 @@ impl Tags {
 
     /// What follows the tags that were looked at.
     #[inline(always)]
-    pub(super) fn ether_type(&self) -> Result<u16, Verdict> {
+    pub(super) fn ether_type(self) -> Result<u16, Verdict> {
         match self.ended {
             Some(verdict) => Err(verdict),
             None => Ok(self.ether_type),
@@ -91,13 +91,13 @@ impl Chain {
 
     /// Whether another extension header follows.
     #[inline(always)]
-    pub(super) fn goes_on(&self) -> bool {
+    pub(super) fn goes_on(self) -> bool {
         !matches!(self.next(), NextHeader::Tcp | NextHeader::Other)
     }
 
     /// Whether it led to a TCP header.
     #[inline(always)]
-    pub(super) fn end(&self) -> Result<(), Verdict> {
+    pub(super) fn end(self) -> Result<(), Verdict> {
         match (self.ended, self.next()) {
             (Some(verdict), _) => Err(verdict),
             (None, NextHeader::Tcp) => Ok(()),
@@ -109,7 +109,7 @@ impl Chain {
     }
 
     #[inline(always)]
-    fn next(&self) -> NextHeader {
+    fn next(self) -> NextHeader {
         NextHeader::new(self.next_header)
     }
 
