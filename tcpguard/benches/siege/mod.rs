@@ -86,8 +86,10 @@ pub(crate) fn run(plan: &Plan) -> Result<Siege> {
             interrupts.check()?;
             progress((number, plan.waves.len()), *wave, filter);
             let deck = fault::deal(plan.seed, number, plan.turn);
-            let turn = battle::fight(cpus, filter, *wave, &deck, plan)
-                .with_context(|| format!("{}, {}", filter.name, wave::name(*wave)))?;
+            let turn = battle::fight(cpus, filter, *wave, &deck, plan).with_context(|| {
+                let (seed, flood) = (plan.seed, wave::name(*wave));
+                format!("seed {seed}: {flood}, {}", filter.name)
+            })?;
             siege.turns.push(turn);
         }
     }

@@ -52,8 +52,8 @@ impl Siege {
             println!();
         }
         println!("{:<42} {HEAD}  faults", "all floods");
-        for filter in filter::ALL {
-            println!("{:<42} {}", filter.name, self.sum(filter).text());
+        for (filter, sum) in self.sums() {
+            println!("{:<42} {}", filter.name, sum.text());
         }
         println!(
             "\nk/s: frames of the flood that were sent; goodput: of what comes without filter and flood; new: \
@@ -91,6 +91,15 @@ impl Siege {
         )
     }
 
+    /// Of the filters that have stood against a flood.
+    fn sums(&self) -> impl Iterator<Item = (Filter, Sum)> {
+        let stood =
+            |filter: Filter| move |turn: &Turn| turn.filter == filter && turn.wave.is_some();
+        let filters = filter::ALL.into_iter();
+        let filters = filters.filter(move |filter| self.turns.iter().any(stood(*filter)));
+        filters.map(|filter| (filter, self.sum(filter)))
+    }
+
     fn sum(&self, filter: Filter) -> Sum {
         let turns = self.turns.iter().filter(|turn| turn.filter == filter);
         let turns: Vec<_> = turns.filter(|turn| turn.wave.is_some()).collect();
@@ -112,11 +121,11 @@ impl Siege {
 
     pub(crate) fn json(&self) {
         let turns: Vec<_> = self.turns.iter().map(|turn| self.turn_json(turn)).collect();
-        let sums = filter::ALL.map(|filter| self.sum(filter).json(filter));
+        let sums = self.sums().map(|(filter, sum)| sum.json(filter));
         println!(
             "{}",
             json!({"seed": self.seed, "seconds": self.turn.as_secs_f64(), "machine": machine(),
-                   "all": sums, "turns": turns, "wrong": self.defects()})
+                   "all": sums.collect::<Vec<_>>(), "turns": turns, "wrong": self.defects()})
         );
     }
 
