@@ -99,13 +99,15 @@ impl<K: Numbered> World<K> {
         ruling
     }
 
-    /// Whether one side alone has said all that there is of a connection, and more than its SYN. The other's
-    /// segments would be held against numbers that nobody has said, so what becomes of them says nothing.
+    /// Whether of one side's numbers nothing is known, though there is more of the connection than a SYN: it was
+    /// never heard, or only to reset. Segments would be held against numbers that nobody has said, so what
+    /// becomes of them says nothing.
     pub(super) fn is_hearsay(&self, step: &Move) -> bool {
         let entry = self.table.entry(&K::numbered(step.connection));
         entry.is_some_and(|Entry { conn, .. }| {
-            let is_silent = |half: &Half| half.marks == Marks::NONE;
-            conn.state() != State::SynSent && conn.halves.iter().any(is_silent)
+            let said = Marks::SYN.with(Marks::ACKED_SYN);
+            let is_unknown = |half: &Half| !half.marks.intersects(said);
+            conn.state() != State::SynSent && conn.halves.iter().any(is_unknown)
         })
     }
 
