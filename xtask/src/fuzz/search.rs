@@ -201,10 +201,8 @@ fn newest(folder: &Path) -> Option<PathBuf> {
 /// reached: the tests replay all of them.
 fn keep(program: &Path, folders: &Folders) -> Result<()> {
     let mut merge = Command::new(program);
-    merge.args(["-merge=1", "-use_counters=0"]).args([
-        &folders.committed,
-        &folders.grown,
-        &folders.seeds,
-    ]);
+    merge
+        .args(["-set_cover_merge=1", "-use_counters=0"])
+        .args([&folders.committed, &folders.grown]);
     step("adding to the committed inputs", &mut merge)
 }
