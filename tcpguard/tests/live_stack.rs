@@ -20,7 +20,7 @@ use tcpguard_common::{
     parse::Link,
     reason::Reason,
     verdict::{Bypass, Verdict},
-    wire::{ethernet, ipv4, ipv6},
+    wire::ethernet,
 };
 use xtask::lab::{
     link::{Station, VethOptions, veth},
