@@ -6,11 +6,12 @@ use tcpguard_common::{
     conn::{
         ruling::Ruling,
         seen::{Seen, Voice},
+        state::State,
         time::Ticks,
         witness::{Plea, learn},
     },
     flags::TcpFlags,
-    flow::FlowKey4,
+    flow::{FlowKey4, Way},
     seq::SeqNum,
     table::{host::Table, key::Seed},
 };
@@ -155,10 +156,14 @@ impl Path {
         Ok(())
     }
 
-    /// Whether a segment of the handshake comes to a guard that began to look after it. Such a late
-    /// duplicate would pass for the begin of a connection.
+    /// Whether a segment of the handshake comes to a guard that began to look after it, or for which the
+    /// connection is over. Such a late duplicate would pass for the begin of a connection.
     fn is_stale(&self, i: usize, segment: &Segment) -> bool {
-        self.begins > 0 && segment.flags.contains(TcpFlags::SYN) && self.peers[i].is_open()
+        let missed = self.begins > 0 && self.peers[i].is_open();
+        let entry = self.guard.entry(&key(i).0);
+        let state = entry.map(|entry| entry.conn.state());
+        let is_over = matches!(state, Some(State::TimeWait | State::Closed));
+        segment.flags.contains(TcpFlags::SYN) && (missed || is_over)
     }
 
     /// Segments in the name of either side, from somebody who knows their addresses and ports and sees
@@ -216,8 +221,7 @@ impl Path {
             },
             ..*seen
         };
-        let ends = [(1, 40000), (2, 80)];
-        let (key, way) = FlowKey4::new(ends[i], ends[1 - i]);
+        let (key, way) = key(i);
         self.guard.decide(&key, way, seen, || {
             if self.begins > 0 {
                 learn(seen)
@@ -313,6 +317,12 @@ pub(crate) fn xorshift(seed: u64) -> Chance {
         let [.., a, b, c, d] = state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes();
         u32::from_le_bytes([a, b, c, d])
     })
+}
+
+/// The connection, and which way a segment of peer `i` goes.
+fn key(i: usize) -> (FlowKey4, Way) {
+    let ends = [(1, 40000), (2, 80)];
+    FlowKey4::new(ends[i], ends[1 - i])
 }
 
 fn word(number: usize) -> u32 {
