@@ -19,7 +19,10 @@ mod tap;
 mod traffic;
 mod wave;
 
-use std::{io::IsTerminal as _, time::Duration};
+use std::{
+    io::IsTerminal as _,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 
@@ -38,6 +41,8 @@ pub(crate) struct Plan {
     turn: Duration,
     /// Floods; the first of them is none at all.
     waves: Vec<Option<Wave>>,
+    /// After that no other flood begins: connections that are lost are waited for.
+    longest: Duration,
     /// In how many of them the other filters have their turn, too.
     beside: usize,
 }
@@ -54,6 +59,7 @@ impl Plan {
             seed,
             turn: Duration::from_secs(1),
             waves: Wave::first(lab::flood::Flood::ALL.len()),
+            longest: Duration::MAX,
             beside: 1,
         }
     }
@@ -70,6 +76,7 @@ impl Plan {
             seed,
             turn: turn.max(Self::SHORTEST),
             waves,
+            longest: Duration::from_mins(1) * minutes,
             beside: usize::MAX,
         }
     }
@@ -80,7 +87,11 @@ pub(crate) fn run(plan: &Plan) -> Result<Siege> {
     let interrupts = Interrupts::catch()?;
     let cpus = Cpus::of_this_process()?;
     let mut siege = Siege::new(plan.seed, plan.turn);
+    let start = Instant::now();
     for (number, wave) in plan.waves.iter().enumerate() {
+        if start.elapsed() > plan.longest {
+            break;
+        }
         let is_for = |filter: &Filter| number < plan.beside || filter.is_tcpguard();
         for filter in filter::ALL.into_iter().filter(is_for) {
             interrupts.check()?;
