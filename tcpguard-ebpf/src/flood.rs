@@ -19,7 +19,7 @@ const SOURCE: [usize; 2] = [14 + 12, 14 + 14];
 /// Where the IPv6 header says that TCP is next.
 const NEXT_HEADER: usize = 14 + 6;
 const TCP: u8 = 6;
-/// Where floods come from, 10.9.0.0/16 and 2001:db8:9::/48, as it lies in memory.
+/// Where floods come from, 10.9.0.0/16 and `2001:db8:9::/48`, as it lies in memory.
 const FLOODING: u16 = 0x0a09_u16.to_be();
 const FLOODING_V6: [u16; 3] = [0x2001_u16.to_be(), 0x0db8_u16.to_be(), 0x0009_u16.to_be()];
 /// Never a port below 1024, as it lies in memory.
