@@ -47,6 +47,8 @@ impl Search {
     pub(super) fn run(&self, target: &str) -> Result<()> {
         let program = build(target)?;
         let mut fuzzer = Command::new(&program);
+        // Looking for leaks takes ptrace, which a container may forbid.
+        fuzzer.env("ASAN_OPTIONS", "detect_leaks=0");
         if let Some(file) = &self.file {
             fuzzer.arg(file);
             match become_command(fuzzer)? {}
