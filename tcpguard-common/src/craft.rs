@@ -288,8 +288,9 @@ fn length(octets: usize) -> [u8; 2] {
         .to_be_bytes()
 }
 
-/// Internet checksum (RFC 1071) over `parts`, each but the last of even length.
-fn checksum(parts: &[&[u8]]) -> [u8; 2] {
+/// Internet checksum (RFC 1071) over `parts`, each but the last of even length, as it lies in a header.
+#[must_use]
+pub fn checksum(parts: &[&[u8]]) -> [u8; 2] {
     let mut sum = 0_u32;
     for pair in parts.iter().flat_map(|part| part.chunks(2)) {
         sum += u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u32::from(*low));

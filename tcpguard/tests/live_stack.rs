@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, thread, time::Duration};
 
 use random::XorShift;
 use tcpguard_common::{
-    craft::{Extension, TcpFrame},
+    craft::{Extension, TcpFrame, checksum},
     cursor::SliceCursor,
     judge::judge,
     parse::Link,
@@ -205,12 +205,6 @@ fn repair_checksum(packet: &mut [u8]) {
         return;
     };
     header[10..12].fill(0);
-    let sum = header
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]))
-        .sum::<u32>();
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = !u16::try_from(sum).unwrap();
-    header[10..12].copy_from_slice(&sum.to_be_bytes());
+    let sum = checksum(&[header]);
+    header[10..12].copy_from_slice(&sum);
 }
