@@ -10,7 +10,6 @@ use std::ffi::OsString;
 use anyhow::Result;
 
 use crate::{
-    privilege::is_root,
     run::become_command,
     setup::{self, test_tools},
     test, workspace,
@@ -38,9 +37,7 @@ pub(crate) fn run(args: &[OsString]) -> Result<()> {
     for name in chosen {
         cargo.arg("--bench").arg(name);
     }
-    if !is_root() {
-        cargo.args(test::root_runner()?);
-    }
+    test::start_as_root(&mut cargo)?;
     cargo.arg("--").args(args);
     match become_command(cargo)? {}
 }

@@ -6,7 +6,6 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    privilege::is_root,
     run::become_command,
     setup::{self, test_tools},
     test, workspace,
@@ -33,9 +32,7 @@ pub(crate) fn run(args: &SiegeArgs) -> Result<()> {
     test_tools::ensure()?;
     let mut cargo = workspace::cargo();
     cargo.args(["bench", "--package", "tcpguard", "--bench", "siege"]);
-    if !is_root() {
-        cargo.args(test::root_runner()?);
-    }
+    test::start_as_root(&mut cargo)?;
     cargo.arg("--");
     if args.quick {
         cargo.arg("--quick");

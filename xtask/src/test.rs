@@ -46,15 +46,23 @@ pub(crate) fn run(args: &[OsString]) -> Result<()> {
         .arg("--no-fail-fast");
     if !is_root() {
         eprintln!("not root: the tests named kernel_* and live_* need it and are started by sudo");
-        cargo.args(root_runner()?);
     }
+    start_as_root(&mut cargo)?;
     // Cargo has the last word: its exit status and its closing lines are the test's.
     cargo.args(args);
     match become_command(cargo)? {}
 }
 
+/// Makes cargo start binaries as root, where it is not root itself.
+pub(crate) fn start_as_root(cargo: &mut Command) -> Result<()> {
+    if !is_root() {
+        cargo.args(root_runner()?);
+    }
+    Ok(())
+}
+
 /// Arguments that make cargo start binaries through `run_binary`.
-pub(crate) fn root_runner() -> Result<[OsString; 2]> {
+fn root_runner() -> Result<[OsString; 2]> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let host = Version::of(Path::new(&rustc))?.host;
     let xtask = env::current_exe().context("cannot tell where the xtask itself lies")?;

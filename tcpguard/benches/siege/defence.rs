@@ -116,7 +116,15 @@ impl<'a> Defence<'a> {
         Ok(())
     }
 
-    /// Whatever it has come to, the guard is whole, and the next reload succeeds.
+    /// Whatever a reload has come to, the guard is there, and the next one succeeds.
+    fn is_whole(&self) -> Result<()> {
+        ensure!(
+            has_xdp(&self.place.receiver, RECEIVING)?,
+            "the guard is gone"
+        );
+        self.reload(&POLICIES[1])
+    }
+
     fn kill_reload(&mut self) -> Result<()> {
         const LONGEST: u32 = 200;
         let mut command = self.place.receiver.command(TCPGUARD);
@@ -128,14 +136,9 @@ impl<'a> Defence<'a> {
         thread::sleep(Duration::from_millis((self.dice.throw() % LONGEST).into()));
         reload.kill()?;
         reload.wait()?;
-        ensure!(
-            has_xdp(&self.place.receiver, RECEIVING)?,
-            "the guard is gone"
-        );
-        self.reload(&POLICIES[1])
+        self.is_whole()
     }
 
-    /// The same.
     fn reload_without_memory(&mut self) -> Result<()> {
         const LEAST: u32 = 8 << 20;
         let limit = format!("--as={}", LEAST + self.dice.throw() % (4 * LEAST));
@@ -146,11 +149,7 @@ impl<'a> Defence<'a> {
             .args(POLICIES[0]);
         // How it ends, its memory decides.
         let _ = output(&mut command);
-        ensure!(
-            has_xdp(&self.place.receiver, RECEIVING)?,
-            "the guard is gone"
-        );
-        self.reload(&POLICIES[1])
+        self.is_whole()
     }
 
     /// The machine's own clock is not ours to change. What the programs go by cannot step; and a namespace gives

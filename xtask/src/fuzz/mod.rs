@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use self::search::Search;
-use crate::{privilege::is_root, run::become_command, setup, test, workspace};
+use crate::{run::become_command, setup, test, workspace};
 
 pub(crate) const HELP: &str = "\
 All but `engines` are programs that libFuzzer drives, by the functions of tcpguard/fuzz. They begin with what the \
@@ -60,9 +60,7 @@ fn engines(frames: u64, seed: u64) -> Result<()> {
         .args(["--test", "kernel_engines"])
         .env("TCPGUARD_FUZZ_FRAMES", frames.to_string())
         .env("TCPGUARD_FUZZ_SEED", seed.to_string());
-    if !is_root() {
-        cargo.args(test::root_runner()?);
-    }
+    test::start_as_root(&mut cargo)?;
     cargo.args(["--", "--exact", "--nocapture"]);
     cargo.arg("fuzz::kernel_and_host_agree_on_whatever_comes");
     match become_command(cargo)? {}
