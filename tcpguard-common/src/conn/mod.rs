@@ -190,6 +190,12 @@ fn judge(pair: &mut Pair<'_>, before: State, seen: &Seen, class: Class) -> Verdi
         (Class::Ack, State::SynSent | State::SynSent2 | State::SynReceived) => {
             handshake::ack(pair, before, seen)
         }
+        // The other side has sent its FIN before this one acknowledged its SYN.
+        (Class::Ack, State::FinWait | State::CloseWait | State::LastAck)
+            if !pair.me.marks.contains(Marks::ACKED_SYN) =>
+        {
+            handshake::ack(pair, before, seen)
+        }
         (Class::Ack, State::Established | State::FinWait | State::CloseWait | State::LastAck) => {
             data::judge(pair, seen)
         }
