@@ -46,6 +46,12 @@ pub(crate) fn update(link: &FdLink, program: &impl AsFd) -> Result<()> {
     Ok(())
 }
 
+/// Whether a link of XDP or tcx is attached to nothing: its interface is gone, or it was detached in place.
+pub(crate) fn is_dead(link: &FdLink) -> Result<bool> {
+    let told = told(&descriptor(link)?)?;
+    Ok(told.lines().any(|line| line == "ifindex:\t0"))
+}
+
 /// What the kernel says of an open link of this process.
 pub(crate) fn told(link: &impl AsFd) -> io::Result<String> {
     fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_fd().as_raw_fd()))

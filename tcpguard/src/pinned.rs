@@ -172,12 +172,14 @@ fn take_off(pins: &Pins, chosen: &[Pin], interfaces: &[Interface]) -> Result<()>
     Ok(())
 }
 
-/// Removes what a deleted interface has left, or an `attach` that was killed before it judged anything.
+/// Removes what deleted interfaces have left, of this network namespace and of any, as it keeps tables in memory; and
+/// of this one what an `attach` has that was killed before it judged anything.
 fn remove_dead(pins: &Pins) -> Result<()> {
     let interfaces = netlink::interfaces()?;
-    let mut dead = pins.here()?;
-    dead.retain(|pin| {
-        interface(pins, pin, &interfaces).is_none_or(|interface| interface.xdp_programs.is_empty())
+    let mut dead = pins.everywhere()?;
+    dead.retain(|pin| match interface(pins, pin, &interfaces) {
+        Some(interface) => interface.xdp_programs.is_empty(),
+        None => pins.is_here(pin) || pin.is_dead(),
     });
     take_off(pins, &dead, &interfaces)
 }

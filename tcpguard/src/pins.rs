@@ -1,10 +1,11 @@
 //! Links pinned under bpffs, which keep programs attached when the process that attached them ends.
 //!
 //! ```text
-//! /sys/fs/bpf/tcpguard/NAMESPACE/INDEX-ingress    a link; NAMESPACE is the inode of the network
-//!                     /NAMESPACE/INDEX-egress     namespace, INDEX the kernel's number of the
-//!                                                 interface: its name may have a dot, a pin may not
+//! /sys/fs/bpf/tcpguard/NAMESPACE/INDEX-ingress    a link; INDEX is the kernel's number of the
+//!                     /NAMESPACE/INDEX-egress     interface: its name may have a dot, a pin may not
 //! ```
+//!
+//! NAMESPACE is the inode of the network namespace and its cookie, as the inode alone may be that of another tomorrow.
 //!
 //! Whether something is pinned is asked of this directory and nothing else, so no record can be stale.
 
@@ -28,7 +29,7 @@ use rustix::{
 };
 use tcpguard_common::abi::Hook;
 
-use crate::link;
+use crate::{link, namespace};
 
 pub(crate) const BPFFS: &str = "/sys/fs/bpf";
 /// `BPF_FS_MAGIC` in `linux/magic.h`.
@@ -184,6 +185,13 @@ impl Pin {
         Ok(link.into())
     }
 
+    /// Whether it keeps nothing attached: its interface is gone, or somebody has detached it. One that cannot be
+    /// opened may keep something.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.link()
+            .is_ok_and(|link| link::is_dead(&link).unwrap_or(false))
+    }
+
     /// Removes it, and with it the last that keeps the program attached.
     pub(crate) fn remove(&self) -> Result<()> {
         let link = self.link();
@@ -214,10 +222,13 @@ pub(crate) fn listed() -> Result<Vec<Pin>> {
     pins(&directory()?)
 }
 
-/// Where the links of this network namespace are pinned.
-fn directory() -> Result<PathBuf> {
-    let namespace = inode("self", "net")?;
-    Ok(Path::new(ROOT).join(namespace.to_string()))
+/// Where the links of the network namespace of this thread are pinned.
+///
+/// # Errors
+///
+/// If it is not known (is /proc mounted?), or opens no socket.
+pub fn directory() -> Result<PathBuf> {
+    Ok(Path::new(ROOT).join(namespace::network()?))
 }
 
 /// As the file and the operator name it.
@@ -226,13 +237,6 @@ pub(crate) const fn name(hook: Hook) -> &'static str {
         Hook::Ingress => "ingress",
         Hook::Egress => "egress",
     }
-}
-
-/// The number of a namespace of a process.
-fn inode(process: &str, kind: &str) -> Result<u64> {
-    let path = format!("/proc/{process}/ns/{kind}");
-    let namespace = fs::metadata(&path).with_context(|| format!("failed to read {path}"))?;
-    Ok(namespace.ino())
 }
 
 fn mount_bpffs() -> Result<()> {
@@ -263,9 +267,9 @@ fn mount_bpffs() -> Result<()> {
 fn is_host() -> Result<bool> {
     /// `MNT_NS_INIT_INO` in `linux/nsfs.h`: since Linux 6.18 the number is promised.
     const INITIAL: u64 = 0xefff_fff8;
-    let own = inode("self", "mnt")?;
+    let own = namespace::inode("self", "mnt")?;
     // Not everybody may look at the first process.
-    Ok(own == INITIAL || inode("1", "mnt").is_ok_and(|host| own == host))
+    Ok(own == INITIAL || namespace::inode("1", "mnt").is_ok_and(|host| own == host))
 }
 
 /// The root, locked: the kernel lets go of it with the process.

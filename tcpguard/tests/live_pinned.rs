@@ -7,6 +7,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::unix::fs::DirBuilderExt as _,
+    path::{self, PathBuf},
     process::Command,
     sync::atomic::AtomicBool,
     thread,
@@ -18,8 +19,8 @@ use aya::{
     programs::{Xdp, XdpMode, links::FdLink},
 };
 use common::{
-    ERROR, Process, TCPGUARD, assert_clean, attached, cable, done, eventually, ours, pins,
-    tcpguard, two_cables,
+    ERROR, Process, TCPGUARD, assert_clean, attached, cable, done, eventually, ours, own_bpffs,
+    pins, tcpguard, two_cables,
 };
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -241,6 +242,7 @@ fn a_guard_of_another_version_is_named_and_not_misread() {
 
 #[test]
 fn status_tells_what_is_guarded_by_whom_and_what_is_dead() {
+    own_bpffs();
     let (server, street) = cable();
     let status = || common::json(server.command(TCPGUARD).args(["status", "--json"]));
     assert_eq!(status(), json!({ "guards": [], "dead_pins": [] }));
@@ -380,6 +382,7 @@ fn whenever_attach_is_killed_detach_leaves_nothing_and_attach_works_again() {
 
 #[test]
 fn what_a_deleted_interface_leaves_is_removed_by_the_next_command() {
+    own_bpffs();
     for command in [&["detach"][..], &["attach", "--iface", "guarded"]] {
         let (server, street) = cable();
         done(&server, &["attach", "--iface", "guarded"]);
@@ -395,41 +398,53 @@ fn what_a_deleted_interface_leaves_is_removed_by_the_next_command() {
 
 #[test]
 fn what_a_deleted_namespace_leaves_is_removed_from_elsewhere_if_all_is_said() {
+    own_bpffs();
     let elsewhere = ours("elsewhere");
+    let left = left_by_a_namespace();
+    let nothing = done(&elsewhere, &["detach"]).stdout;
+    assert!(nothing.contains("nothing is attached"), "{nothing}");
+    assert_eq!(fs::read_dir(&left).unwrap().count(), 2);
+    let told = done(&elsewhere, &["detach", "--all"]).stdout;
+    let removed = format!("removed {}", left.display());
+    assert_eq!(told.matches(&removed).count(), 2, "{told}");
+    assert!(!left.exists());
+}
+
+#[test]
+fn what_a_deleted_namespace_leaves_is_removed_by_the_next_attach_anywhere() {
+    own_bpffs();
+    let (elsewhere, _street) = cable();
+    let left = left_by_a_namespace();
+    // A namespace goes in its own time.
+    eventually("nothing is left", || {
+        done(&elsewhere, &["attach", "--iface", "guarded"]);
+        done(&elsewhere, &["detach"]);
+        (!left.exists()).then_some(())
+    });
+}
+
+#[test]
+fn what_a_deleted_namespace_leaves_is_not_of_the_next_one_with_its_number() {
+    own_bpffs();
+    let left = left_by_a_namespace();
+    let inode = |pins: &path::Path| {
+        let name = pins.file_name().unwrap().to_str().unwrap();
+        name.split_once('-').unwrap().0.to_owned()
+    };
+    // A namespace goes in its own time, and then the lowest number that is free is the next one's.
+    let next = eventually("a namespace with its number", || {
+        Some(ours("next")).filter(|next| inode(&pins(next)) == inode(&left))
+    });
+    assert!(left.exists());
+    let status = common::json(next.command(TCPGUARD).args(["status", "--json"]));
+    assert_eq!(status, json!({ "guards": [], "dead_pins": [] }));
+}
+
+/// The pins of a namespace that is gone, or going.
+fn left_by_a_namespace() -> PathBuf {
     let (server, _street) = cable();
-    let within = |namespace: &Namespace, command: &str| {
-        format!(
-            "nsenter --net=/run/netns/{} {TCPGUARD} {command}\n",
-            namespace.name()
-        )
-    };
-    // A bpffs of its own, so that `--all` takes nothing off that other tests have attached.
-    let script = [
-        "mount -t bpf bpf /sys/fs/bpf\n".to_owned(),
-        within(&server, "attach --iface guarded"),
-        format!("ip netns del {}\n", server.name()),
-        within(&elsewhere, "detach"),
-        "ls /sys/fs/bpf/tcpguard/*\n".to_owned(),
-        within(&elsewhere, "detach --all"),
-        "ls /sys/fs/bpf/tcpguard\n".to_owned(),
-    ];
-    let mut command = Command::new("unshare");
-    let shell = command.args(["--mount", "sh", "-ec", &script.concat()]);
-    let told = common::stdout(shell);
-    let lines: Vec<_> = told.lines().collect();
-    let [nothing, first, second, removed, also] = lines[..] else {
-        panic!("{told}")
-    };
-    assert!(nothing.contains("nothing is attached"), "{told}");
-    assert!(
-        first.ends_with("-egress") && second.ends_with("-ingress"),
-        "{told}"
-    );
-    assert!(
-        removed.starts_with("removed /sys/fs/bpf/tcpguard/"),
-        "{told}"
-    );
-    assert!(also.starts_with("removed /sys/fs/bpf/tcpguard/"), "{told}");
+    done(&server, &["attach", "--iface", "guarded"]);
+    pins(&server)
 }
 
 #[test]

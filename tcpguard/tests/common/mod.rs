@@ -11,7 +11,6 @@ pub(crate) mod place;
 use std::{
     env, fs,
     io::{BufRead as _, BufReader, Read},
-    os::unix::fs::MetadataExt as _,
     path::PathBuf,
     process::{self, Child, Command, ExitStatus, Stdio},
     sync::{
@@ -25,10 +24,12 @@ use std::{
 
 use aya::programs::{SchedClassifier, TcAttachType};
 use nix::{
+    sched::{CloneFlags, unshare},
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use serde_json::Value;
+use tcpguard::pins;
 use tcpguard_common::flags::TcpFlags;
 use xtask::lab::{
     attack::{Scan, Volley},
@@ -294,8 +295,20 @@ pub(crate) fn done(namespace: &Namespace, args: &[&str]) -> Ended {
 
 /// Where the pins of a namespace are.
 pub(crate) fn pins(namespace: &Namespace) -> PathBuf {
-    let inode = namespace.within(|| fs::metadata("/proc/thread-self/ns/net").unwrap().ino());
-    PathBuf::from(format!("/sys/fs/bpf/tcpguard/{}", inode.unwrap()))
+    let directory = namespace.within(pins::directory).unwrap();
+    directory.unwrap()
+}
+
+/// Gives this thread and what it starts from now on a bpffs of its own, so that no other test changes its pins, nor
+/// it those of any other.
+pub(crate) fn own_bpffs() {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    for arguments in [
+        &["--make-rprivate", "/"][..],
+        &["-t", "bpf", "bpf", "/sys/fs/bpf"],
+    ] {
+        stdout(Command::new("mount").args(arguments));
+    }
 }
 
 /// A namespace with the interface `guarded`, and its far end `street` in another one.
