@@ -177,6 +177,7 @@ pub fn choose<K>(sets: [impl View<K>; 2], now: Ticks) -> Option<Choice> {
         };
         if readiness > best {
             best = readiness;
+            let slot = Slot::new(slot.set(), view.forget(slot.way(), tag));
             choice = Some(Choice { slot, tag });
         }
     }

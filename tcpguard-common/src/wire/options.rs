@@ -50,6 +50,11 @@ pub trait Octets {
 
     /// Four octets in network order at `at`.
     fn word(&self, at: usize) -> Option<u32>;
+
+    /// The same offset, below 512, as a number of which the kernel's verifier knows nothing else.
+    fn forget(&self, at: usize) -> usize {
+        at
+    }
 }
 
 /// The window scale that a SYN offers; a larger one counts as 14 (RFC 7323 section 2.3).
@@ -124,34 +129,25 @@ pub fn each(octets: &impl Octets, mut show: impl FnMut(usize, Opt)) {
 
 /// Shows each option until one is the last that is wanted: where it begins, its kind and its length.
 ///
-/// The offset counts up by constant steps, and options are skipped by comparing with it: with an
-/// offset that is moved by the options' own lengths the verifier would check every combination of
-/// lengths. For its sake, too, there is one look at the octets in each step.
+/// The offset is forgotten before each look: else the verifier would check every combination of lengths. For its
+/// sake, too, there is one look at the octets in each step.
 #[inline(always)]
 fn walk(octets: &impl Octets, mut is_last: impl FnMut(usize, Opt, u8) -> bool) {
-    /// No option of two octets begins behind it.
-    const LAST: usize = MAX_LEN - 2;
-    let mut next = 0;
-    for at in 0..=LAST {
-        if at < next {
-            continue;
-        }
+    let mut at = 0;
+    for _ in 0..MAX_LEN {
+        at = octets.forget(at);
         let Some([kind, len]) = octets.two(at) else {
             return;
         };
         let kind = Opt(kind);
         if kind == Opt::NO_OPERATION {
-            // So that `next` is `at` wherever an option is looked at: one state for the verifier.
-            next = at + 1;
+            at += 1;
             continue;
         }
         if kind == Opt::END || len < 2 || is_last(at, kind, len) {
             return;
         }
-        next = at + usize::from(len);
-        if next > LAST {
-            return;
-        }
+        at += usize::from(len);
     }
 }
 
@@ -217,6 +213,13 @@ mod tests {
         // From one to the next around the whole space.
         assert_eq!(sack(&[(1 << 31) - 1, u32::MAX - 9]), 0);
         assert_eq!(sack(&[5, (1 << 31) + 4, u32::MAX]), 5);
+    }
+
+    #[test]
+    fn the_last_octets_of_the_longest_header_are_looked_at() {
+        let mut octets = [1; MAX_LEN];
+        octets[MAX_LEN - 3..].copy_from_slice(&[3, 3, 7]);
+        assert_eq!(scanned(&octets), (Some(7), 1000));
     }
 
     #[test]
