@@ -26,7 +26,7 @@ use tcpguard_common::{
 use crate::{
     config,
     maps::{FLOWS4, FLOWS6},
-    packet::opaque,
+    packet::{opaque, rejoin},
 };
 
 /// The two candidate sets of one key. The second one is not even looked for before the first has been
@@ -254,7 +254,7 @@ impl<K: Key> View<K> for Shared<K> {
     #[inline(always)]
     fn forget(self, way: usize, unknown: u32) -> usize {
         let unknown = unknown as usize;
-        way ^ opaque(unknown) ^ unknown
+        rejoin(way ^ opaque(unknown) ^ unknown)
     }
 
     #[inline(always)]
