@@ -244,7 +244,7 @@ impl Fullness {
     #[inline(always)]
     #[must_use]
     pub const fn forgives(self, now: Ticks) -> bool {
-        self.ever != 0 && now.since(self.last) <= FORGIVEN
+        self.ever != 0 && now.past(self.last) <= FORGIVEN
     }
 }
 

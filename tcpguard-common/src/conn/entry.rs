@@ -39,15 +39,14 @@ impl Conn {
     #[must_use]
     pub fn idle(&self, now: Ticks) -> u32 {
         let [one, two] = &self.halves;
-        now.since(one.seen).min(now.since(two.seen))
+        now.past_both(one.seen, two.seen)
     }
 
     /// How readily it gives way to another connection: never at 0, and the greater the sooner.
     #[inline(always)]
     #[must_use]
     pub fn readiness(&self, now: Ticks) -> u32 {
-        let [one, two] = &self.halves;
-        verified::readiness(one.marks, two.marks, self.idle(now))
+        verified::readiness(&self.halves, now)
     }
 
     /// Whether this is still a connection, and not only memory that was not needed since.

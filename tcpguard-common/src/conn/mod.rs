@@ -279,4 +279,35 @@ mod tests {
                 }
             });
     }
+
+    /// As of another CPU whose clock has ticked since this one looked at it, in the middle of a segment.
+    #[test]
+    fn a_connection_that_was_heard_a_tick_ahead_is_not_forgotten() {
+        let half = Half {
+            isn: SeqNum(0),
+            end: SeqNum(1),
+            ack: SeqNum(1),
+            window: 65_535,
+            seen: Ticks(1000),
+            marks: Marks::HEARD.with(Marks::ACKED_SYN),
+            ..Half::SILENT
+        };
+        let mut conn = Conn {
+            created: Ticks(900),
+            halves: [half; 2],
+        };
+        let now = Ticks(999);
+        assert_eq!(conn.state(), State::Established);
+        assert!(conn.is_live(now));
+        assert_eq!(conn.readiness(now), 0);
+        let seen = Seen {
+            seq: SeqNum(1),
+            ack: SeqNum(1),
+            sacked: SeqNum(1),
+            now,
+            flags: TcpFlags::ACK,
+            ..Seen::NOTHING
+        };
+        assert_eq!(track(&mut conn, Way::Up, &seen).verdict(), Verdict::ACCEPT);
+    }
 }

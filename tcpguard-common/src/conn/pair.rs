@@ -87,8 +87,8 @@ impl<'a> Pair<'a> {
     #[inline(always)]
     pub(super) fn is_sure(&self, now: Ticks) -> bool {
         self.other.marks.contains(Marks::HEARD)
-            && now.since(self.other.seen) <= time::QUIET
-            && now.since(self.me.seen) <= time::QUIET
+            && now.past(self.other.seen) <= time::QUIET
+            && now.past(self.me.seen) <= time::QUIET
             && self.is_anchored()
     }
 

@@ -36,6 +36,13 @@ impl Ticks {
         if ticks <= u32::MAX / 2 { ticks } else { 0 }
     }
 
+    /// The same since the later of two moments.
+    #[inline(always)]
+    #[must_use]
+    pub fn past_both(self, one: Self, two: Self) -> u32 {
+        self.past(one).min(self.past(two))
+    }
+
     /// The moment of a number of the kernel's jiffies, by the factor of [`Ticks::per_jiffy`].
     #[inline(always)]
     #[must_use]

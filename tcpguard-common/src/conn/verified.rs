@@ -30,18 +30,20 @@ pub(super) extern "C" fn conn_state(one: u32, two: u32) -> u32 {
     State::of_marks(Marks::from_bits(one), Marks::from_bits(two)) as u32
 }
 
-/// [`State::lifetime`](super::time::lifetime) by the state's number.
+/// [`super::pair::outlives`] by the state's number, and by when each direction was heard.
 #[cfg_attr(target_arch = "bpf", unsafe(no_mangle))]
 #[inline(never)]
-pub(super) extern "C" fn conn_is_live(idle: u32, state: u32, both_heard: u32) -> u32 {
+extern "C" fn conn_is_live(now: u32, one: u32, two: u32, state: u32, both_heard: u32) -> u32 {
+    let idle = Ticks(now).past_both(Ticks(one), Ticks(two));
     u32::from(super::pair::outlives(idle, state, both_heard != 0))
 }
 
-/// [`super::pair::readiness`] by the marks' bits.
+/// [`super::pair::readiness`] by the marks' bits, and by when each direction was heard.
 #[cfg_attr(target_arch = "bpf", unsafe(no_mangle))]
 #[inline(never)]
-extern "C" fn conn_readiness(one: u32, two: u32, idle: u32) -> u32 {
-    super::pair::readiness(Marks::from_bits(one), Marks::from_bits(two), idle)
+extern "C" fn conn_readiness(now: u32, one: u32, two: u32, marks: u32, other_marks: u32) -> u32 {
+    let idle = Ticks(now).past_both(Ticks(one), Ticks(two));
+    super::pair::readiness(Marks::from_bits(marks), Marks::from_bits(other_marks), idle)
 }
 
 /// [`window::fit`] as a number.
@@ -173,10 +175,10 @@ pub(super) fn state(one: Marks, two: Marks) -> State {
 /// Whether an entry in this state is still remembered at `now`, by a call.
 #[inline(always)]
 pub(super) fn is_live(pair: &Pair<'_>, state: State, now: Ticks) -> bool {
-    let idle = now.since(pair.me.seen).min(now.since(pair.other.seen));
+    let [one, two] = [pair.me.seen.0, pair.other.seen.0];
     let both = pair.me.marks.common(pair.other.marks);
     let both_heard = u32::from(both.contains(Marks::HEARD));
-    conn_is_live(idle, state as u32, both_heard) != 0
+    conn_is_live(now.0, one, two, state as u32, both_heard) != 0
 }
 
 /// The same number, of which the verifier knows nothing any more: what follows is then checked once for
@@ -189,6 +191,8 @@ pub(super) extern "C" fn conn_forget(number: u32) -> u32 {
 
 /// How readily a connection gives way to another, by a call.
 #[inline(always)]
-pub(super) fn readiness(one: Marks, two: Marks, idle: u32) -> u32 {
-    conn_readiness(u32::from(one.bits()), u32::from(two.bits()), idle)
+pub(super) fn readiness(halves: &[Half; 2], now: Ticks) -> u32 {
+    let [one, two] = halves;
+    let (marks, other_marks) = (one.marks.bits().into(), two.marks.bits().into());
+    conn_readiness(now.0, one.seen.0, two.seen.0, marks, other_marks)
 }
