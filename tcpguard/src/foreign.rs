@@ -140,7 +140,5 @@ fn link_of(interface: &Interface, program: u32) -> Result<Option<Link>> {
 
 /// Whether a link is on an interface of this number, in whatever network namespace.
 fn is_on(link: &OwnedFd, interface: &Interface) -> Result<bool> {
-    let told = link::told(link)?;
-    let index = told.lines().find_map(|line| line.strip_prefix("ifindex:"));
-    Ok(index.is_some_and(|index| index.trim() == interface.index.to_string()))
+    Ok(link::interface_index(link)? == Some(interface.index))
 }

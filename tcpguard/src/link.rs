@@ -48,12 +48,19 @@ pub(crate) fn update(link: &FdLink, program: &impl AsFd) -> Result<()> {
 
 /// Whether a link of XDP or tcx is attached to nothing: its interface is gone, or it was detached in place.
 pub(crate) fn is_dead(link: &FdLink) -> Result<bool> {
-    let told = told(&descriptor(link)?)?;
-    Ok(told.lines().any(|line| line == "ifindex:\t0"))
+    Ok(interface_index(&descriptor(link)?)? == Some(0))
+}
+
+/// The kernel's number of the interface that a link is on, in whatever network namespace; `None` if it is of another
+/// kind.
+pub(crate) fn interface_index(link: &impl AsFd) -> io::Result<Option<u32>> {
+    let told = told(link)?;
+    let index = told.lines().find_map(|line| line.strip_prefix("ifindex:"));
+    Ok(index.and_then(|index| index.trim().parse().ok()))
 }
 
 /// What the kernel says of an open link of this process.
-pub(crate) fn told(link: &impl AsFd) -> io::Result<String> {
+fn told(link: &impl AsFd) -> io::Result<String> {
     fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_fd().as_raw_fd()))
 }
 

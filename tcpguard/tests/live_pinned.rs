@@ -405,8 +405,12 @@ fn what_a_deleted_namespace_leaves_is_removed_from_elsewhere_if_all_is_said() {
     assert!(nothing.contains("nothing is attached"), "{nothing}");
     assert_eq!(fs::read_dir(&left).unwrap().count(), 2);
     let told = done(&elsewhere, &["detach", "--all"]).stdout;
-    let removed = format!("removed {}", left.display());
+    let removed = format!("removed {}/", left.display());
     assert_eq!(told.matches(&removed).count(), 2, "{told}");
+    assert!(
+        told.contains("-ingress\n") && told.contains("-egress\n"),
+        "{told}"
+    );
     assert!(!left.exists());
 }
 
