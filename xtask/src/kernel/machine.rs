@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use super::emulator::Emulator;
 use crate::process::{cannot_start, shown};
 
 /// The longest that a machine may take.
@@ -51,8 +52,13 @@ impl Drop for Owned {
 }
 
 /// Runs a kernel until it switches itself off; shows what it says, and keeps that in `log`.
-pub(super) fn boot(kernel: &Path, initramfs: &Path, log: &Path) -> Result<Report> {
-    let mut qemu = command(kernel, initramfs);
+pub(super) fn boot(
+    emulator: &Emulator,
+    kernel: &Path,
+    initramfs: &Path,
+    log: &Path,
+) -> Result<Report> {
+    let mut qemu = command(emulator, kernel, initramfs);
     eprintln!("    {}", shown(&qemu));
     let mut log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut machine = Owned(qemu.spawn().with_context(|| cannot_start(&qemu))?);
@@ -80,10 +86,11 @@ pub(super) fn boot(kernel: &Path, initramfs: &Path, log: &Path) -> Result<Report
 }
 
 /// Two CPUs, as tests of races want them, no network and no disk.
-fn command(kernel: &Path, initramfs: &Path) -> Command {
+fn command(emulator: &Emulator, kernel: &Path, initramfs: &Path) -> Command {
     // A killed xtask leaves no machine behind.
     let mut qemu = Command::new("setpriv");
-    qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
+    qemu.args(["--pdeathsig", "KILL"])
+        .arg(&emulator.program)
         .args(["-accel", "tcg,thread=multi", "-cpu", "max"])
         .args(["-smp", "2", "-m", "1536"])
         .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
@@ -95,6 +102,9 @@ fn command(kernel: &Path, initramfs: &Path) -> Command {
         .arg(initramfs)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
+    if let Some(libraries) = &emulator.libraries {
+        qemu.env("LD_LIBRARY_PATH", libraries);
+    }
     qemu
 }
 

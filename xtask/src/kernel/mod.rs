@@ -5,6 +5,7 @@
 //! verifier alone takes a quarter of a minute to check both programs.
 
 mod binaries;
+mod emulator;
 mod initramfs;
 mod machine;
 mod package;
@@ -13,7 +14,9 @@ use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use self::{binaries::Built, initramfs::Tree, machine::Report, package::Kernel};
+use self::{
+    binaries::Built, emulator::Emulator, initramfs::Tree, machine::Report, package::Kernel,
+};
 use crate::{
     process::find_program,
     setup::{self, test_tools},
@@ -39,12 +42,13 @@ pub(crate) fn run(version: &str, chosen: &[OsString]) -> Result<()> {
     if targets.is_empty() {
         targets.extend(TARGETS);
     }
+    let emulator = Emulator::provide()?;
     let kernel = Kernel::provide(version)?;
     let built = Built::build(&targets)?;
     let initramfs = initramfs(&kernel, &targets, &built)?;
     eprintln!("==> Linux {} in QEMU", kernel.release);
     let log = kernel.folder.join("console.log");
-    let report = machine::boot(&kernel.image, &initramfs, &log)?;
+    let report = machine::boot(&emulator, &kernel.image, &initramfs, &log)?;
     let failed = failures(&targets, &report);
     ensure!(
         failed.is_empty(),

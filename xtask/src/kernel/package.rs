@@ -1,7 +1,6 @@
 //! A kernel of Debian's: found, fetched and unpacked, never installed.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -39,7 +38,8 @@ impl Kernel {
         let folder = workspace::target_dir().join("kernels").join(&release);
         let unpacked = folder.join("unpacked");
         if !unpacked.exists() {
-            fetch(&release, &folder, &unpacked)?;
+            let package = format!("{PREFIX}{release}");
+            debian::unpack(&[package], &unpacked, "fetching a kernel")?;
         }
         let base = [unpacked.clone(), unpacked.join("usr")]
             .into_iter()
@@ -110,18 +110,6 @@ fn numbers(release: &str) -> Option<Vec<u32>> {
     let release = release.split('+').next()?;
     let numbers = release.split(['.', '-']).map(|number| number.parse().ok());
     numbers.collect()
-}
-
-fn fetch(release: &str, folder: &Path, unpacked: &Path) -> Result<()> {
-    fs::create_dir_all(folder)?;
-    let deb = debian::download(&format!("{PREFIX}{release}"), folder)?;
-    // Complete or not there at all, however this ends.
-    let partial = folder.join("partial");
-    let mut unpack = Command::new("dpkg-deb");
-    output(unpack.arg("--extract").arg(&deb).arg(&partial))?;
-    fs::rename(&partial, unpacked)?;
-    fs::remove_file(&deb)?;
-    Ok(())
 }
 
 #[cfg(test)]

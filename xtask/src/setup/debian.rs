@@ -1,10 +1,6 @@
 //! Packages of Debian and Ubuntu: which are known, and installing them.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -118,22 +114,43 @@ pub(crate) fn names(pattern: &str) -> Result<Vec<String>> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// Fetches a package into a folder, without installing it; says where it lies.
-pub(crate) fn download(package: &str, folder: &Path) -> Result<PathBuf> {
+/// A package, and those that it needs and this machine has not.
+pub(crate) fn with_needed(package: &str) -> Result<Vec<String>> {
+    ensure!(is_here(), "there is no apt-get here, which has {package}");
+    if !is_known(package) {
+        refresh()?;
+    }
+    let mut simulate = Command::new("apt-get");
+    simulate.args(["install", "--simulate", "-q", "--no-install-recommends"]);
+    let told = output(simulate.arg(package).env("LC_ALL", "C"))?;
+    Ok(parse_simulated(&told))
+}
+
+/// What would be installed, by the words of `apt-get install --simulate`.
+fn parse_simulated(told: &str) -> Vec<String> {
+    let packages = told.lines().filter_map(|line| line.strip_prefix("Inst "));
+    let names = packages.filter_map(|package| package.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+/// Fetches packages and unpacks them into a folder, which is complete or not there at all, however this ends.
+/// Nothing is installed.
+pub(crate) fn unpack(packages: &[String], folder: &Path, why: &str) -> Result<()> {
+    let partial = folder.with_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial)?;
+    }
+    let (debs, root) = (partial.join("debs"), partial.join("root"));
+    fs::create_dir_all(&debs)?;
     let mut download = Command::new("apt-get");
-    download
-        .args(["download", "-q", package])
-        .current_dir(folder);
-    step(&format!("fetching {package}"), &mut download)?;
-    let begin = format!("{package}_");
-    let mut files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    let is_it = |file: &PathBuf| {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(&begin) && name.ends_with(".deb")
-    };
-    files
-        .find(is_it)
-        .with_context(|| format!("apt-get has left no {package} in {}", folder.display()))
+    download.args(["download", "-q"]).args(packages);
+    step(why, download.current_dir(&debs))?;
+    for deb in fs::read_dir(&debs)? {
+        let mut unpack = Command::new("dpkg-deb");
+        output(unpack.arg("--extract").arg(deb?.path()).arg(&root))?;
+    }
+    fs::rename(&root, folder)?;
+    Ok(fs::remove_dir_all(&partial)?)
 }
 
 pub(crate) fn refresh() -> Result<()> {
@@ -190,6 +207,17 @@ mod tests {
             None
         );
         assert_eq!(parse_candidate(""), None);
+    }
+
+    #[test]
+    fn what_would_be_installed_is_read_from_a_simulation() {
+        let told = "The following packages will be REMOVED:\n  qemu-utils\n\
+                    Remv qemu-utils [1:10.0.2+ds-2]\n\
+                    Inst seabios (1.16.2-1 Debian:12.15/oldstable [all])\n\
+                    Inst libfdt1 [1.6.0-1] (1.6.1-4+b1 Debian:12.15/oldstable [amd64])\n\
+                    Conf seabios (1.16.2-1 Debian:12.15/oldstable [all])\n";
+        assert_eq!(parse_simulated(told), ["seabios", "libfdt1"]);
+        assert!(parse_simulated("qemu-system-x86 is already the newest version.\n").is_empty());
     }
 
     #[test]

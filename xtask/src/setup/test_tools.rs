@@ -12,7 +12,7 @@ struct Tool {
     why: &'static str,
 }
 
-const TOOLS: [Tool; 20] = [
+const TOOLS: [Tool; 19] = [
     Tool {
         program: "ip",
         package: "iproute2",
@@ -94,14 +94,9 @@ const TOOLS: [Tool; 20] = [
         why: "holds the Kubernetes manifests against their schemas",
     },
     Tool {
-        program: "qemu-system-x86_64",
-        package: "qemu-system-x86",
-        why: "boots older kernels",
-    },
-    Tool {
         program: "cpio",
         package: "cpio",
-        why: "packs what runs on them",
+        why: "packs what runs on older kernels",
     },
     Tool {
         program: "busybox",
