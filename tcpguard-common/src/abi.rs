@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Raised with every change to a type or a name in this file or to a type that it uses.
-pub const ABI_VERSION: u32 = 9;
+pub const ABI_VERSION: u32 = 10;
 
 /// The XDP program.
 pub const INGRESS_PROGRAM: &str = "tcpguard_ingress";
@@ -22,7 +22,7 @@ pub const EGRESS_PROGRAM: &str = "tcpguard_egress";
 pub const CONFIG: &str = "CONFIG";
 /// The map in which they lie, and nothing else: a section of the object, whose name tells who reads it
 /// whether what follows is [`ABI_VERSION`]'s. aya takes what begins with `.rodata` for constants.
-pub const CONFIG_MAP: &str = ".rodata.abi9";
+pub const CONFIG_MAP: &str = ".rodata.abi10";
 /// What the names of that map begin with, whatever the version.
 pub const CONFIG_MAPS: &str = ".rodata.abi";
 /// Per-CPU array of [`Counters`], by [`counter_index`].

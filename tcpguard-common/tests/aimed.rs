@@ -47,6 +47,10 @@ impl<K> View<K> for Load {
         if way < self.0 { VAIN + 1 } else { EMPTY }
     }
 
+    fn used(self) -> usize {
+        self.0
+    }
+
     fn holds(self, _: usize, _: &K) -> bool {
         false
     }
@@ -61,8 +65,9 @@ fn homeless(hashes: impl Iterator<Item = u64>, sets: u32) -> u32 {
     let mut table = vec![Load(0); sets as usize];
     let mut homeless = 0;
     for hash in hashes {
-        let candidates = Location::new(hash, sets).sets.map(|set| set as usize);
-        match choose::<FlowKey4>(candidates.map(|set| table[set]), Ticks(0)) {
+        let Location { sets, home, .. } = Location::new(hash, sets);
+        let candidates = sets.map(|set| set as usize);
+        match choose::<FlowKey4>(candidates.map(|set| table[set]), home, Ticks(0)) {
             Some(Choice { slot, .. }) => table[candidates[slot.set()]].0 += 1,
             None => homeless += 1,
         }

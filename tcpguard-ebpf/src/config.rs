@@ -21,7 +21,7 @@ use tcpguard_common::{
 
 // In a map of its own, so that others read it: `abi::CONFIG_MAP`.
 #[unsafe(no_mangle)]
-#[unsafe(link_section = ".rodata.abi9")]
+#[unsafe(link_section = ".rodata.abi10")]
 static CONFIG: Global<Config> = Global::new(Config::DEFAULT);
 
 /// Reads one field: the whole would be copied to the stack.

@@ -323,7 +323,7 @@ fn leaving<K: Tabled>(key: &K, way: Way, seen: &Seen) -> u32 {
 
 #[inline(always)]
 fn rule<K: Tabled>(key: &K, way: Way, seen: &Seen, plead: impl FnOnce() -> Plea) -> u32 {
-    let ruling = table::decide(&Sixteen::of(key), key, way, seen, plead);
+    let ruling = table::decide(&Sixteen::of(key), way, seen, plead);
     if ruling.is_table_full() {
         let _ = FULLNESS.set(0, Fullness::at(seen.now), 0);
     }

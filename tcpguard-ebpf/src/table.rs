@@ -10,7 +10,7 @@
 )]
 
 use core::{
-    intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xchg},
+    intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd, atomic_xchg},
     ptr::NonNull,
 };
 
@@ -18,7 +18,7 @@ use tcpguard_common::{
     conn::{entry::Entry, time::Ticks},
     flow::{FlowKey4, FlowKey6},
     table::{
-        self, BUSY, Candidates, Choice, Set, Slot, VAIN, View,
+        self, BUSY, Candidates, Choice, EMPTY, Set, Slot, VAIN, View,
         key::{Key, Location},
     },
 };
@@ -58,10 +58,23 @@ impl<K> PartialEq for Place<K> {
     }
 }
 
-impl<K: Key> Place<K> {
+impl<K: Tabled> Place<K> {
     #[inline(always)]
     fn tag(self) -> *mut u32 {
         self.shared.tag_at(self.slot.way())
+    }
+
+    #[inline(always)]
+    fn key(self) -> *mut K {
+        // SAFETY: within the set.
+        unsafe { &raw mut (*self.shared.entry_at(self.slot.way())).key }
+    }
+
+    /// From now on it is the entry of nobody.
+    #[inline(always)]
+    fn vacate(self) {
+        // SAFETY: within the entry.
+        unsafe { K::ports(self.key()).write_volatile(0) }
     }
 }
 
@@ -78,7 +91,10 @@ pub(crate) trait Tabled: Key {
     fn find(&self) -> u32;
 
     /// [`table::choose`] of two sets, likewise; in the upper half the tag.
-    fn choose(sets: [u32; 2], now: Ticks) -> u64;
+    fn choose(location: &Location, now: Ticks) -> u64;
+
+    /// The ports of a key, as one word.
+    fn ports(key: *mut Self) -> *mut u32;
 }
 
 impl Tabled for FlowKey4 {
@@ -98,8 +114,15 @@ impl Tabled for FlowKey4 {
     }
 
     #[inline(always)]
-    fn choose([first, second]: [u32; 2], now: Ticks) -> u64 {
-        choose_slot4(first, second, now.0)
+    fn choose(location: &Location, now: Ticks) -> u64 {
+        let [first, second] = location.sets;
+        choose_slot4(first, second, location.home as u32, now.0)
+    }
+
+    #[inline(always)]
+    fn ports(key: *mut Self) -> *mut u32 {
+        // SAFETY: the field lies within the key.
+        unsafe { (&raw mut (*key).ports).cast() }
     }
 }
 
@@ -120,8 +143,15 @@ impl Tabled for FlowKey6 {
     }
 
     #[inline(always)]
-    fn choose([first, second]: [u32; 2], now: Ticks) -> u64 {
-        choose_slot6(first, second, now.0)
+    fn choose(location: &Location, now: Ticks) -> u64 {
+        let [first, second] = location.sets;
+        choose_slot6(first, second, location.home as u32, now.0)
+    }
+
+    #[inline(always)]
+    fn ports(key: *mut Self) -> *mut u32 {
+        // SAFETY: as above.
+        unsafe { (&raw mut (*key).ports).cast() }
     }
 }
 
@@ -154,22 +184,22 @@ fn number(slot: Option<Slot>) -> u32 {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn choose_slot4(first: u32, second: u32, now: u32) -> u64 {
-    choose::<FlowKey4>(first, second, now)
+extern "C" fn choose_slot4(first: u32, second: u32, home: u32, now: u32) -> u64 {
+    choose::<FlowKey4>(first, second, home, now)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn choose_slot6(first: u32, second: u32, now: u32) -> u64 {
-    choose::<FlowKey6>(first, second, now)
+extern "C" fn choose_slot6(first: u32, second: u32, home: u32, now: u32) -> u64 {
+    choose::<FlowKey6>(first, second, home, now)
 }
 
 #[inline(always)]
-fn choose<K: Tabled>(first: u32, second: u32, now: u32) -> u64 {
+fn choose<K: Tabled>(first: u32, second: u32, home: u32, now: u32) -> u64 {
     let (Some(first), Some(second)) = (K::set(first), K::set(second)) else {
         return 0;
     };
-    let choice = table::choose([Shared(first), Shared(second)], Ticks(now));
+    let choice = table::choose([Shared(first), Shared(second)], home as usize, Ticks(now));
     choice.map_or(0, |Choice { slot, tag }| {
         u64::from(tag) << 32 | u64::from(number(Some(slot)))
     })
@@ -187,11 +217,23 @@ impl<'a, K: Tabled> Sixteen<'a, K> {
     #[inline(always)]
     pub(crate) fn find_inline(&self) -> Option<Place<K>> {
         let [first, second] = self.location.sets;
+        let Location { home, tag, .. } = self.location;
         let first = Shared(K::set(first)?);
-        match self.find_in(0, first) {
-            None if table::may_overflow(first) => self.find_in(1, Shared(K::set(second)?)),
-            found => found,
+        if let Some(way) = table::find_first(first, home, tag, self.key) {
+            return Some(Place {
+                shared: first,
+                slot: Slot::new(0, way),
+            });
         }
+        if !table::may_overflow(first) {
+            return None;
+        }
+        let second = Shared(K::set(second)?);
+        let way = table::find(second, tag, self.key)?;
+        Some(Place {
+            shared: second,
+            slot: Slot::new(1, way),
+        })
     }
 
     /// Of the number of a slot plus one.
@@ -201,13 +243,6 @@ impl<'a, K: Tabled> Sixteen<'a, K> {
         let slot = Slot::new(number / table::WAYS, number);
         let [first, second] = self.location.sets;
         let shared = Shared(K::set(if slot.set() == 0 { first } else { second })?);
-        Some(Place { shared, slot })
-    }
-
-    #[inline(always)]
-    fn find_in(&self, set: usize, shared: Shared<K>) -> Option<Place<K>> {
-        let way = table::find(shared, self.location.tag, self.key)?;
-        let slot = Slot::new(set, way);
         Some(Place { shared, slot })
     }
 }
@@ -234,6 +269,12 @@ impl<K> Shared<K> {
     }
 
     #[inline(always)]
+    fn used(self) -> *mut u32 {
+        // SAFETY: as above.
+        unsafe { &raw mut (*self.0.as_ptr()).used }
+    }
+
+    #[inline(always)]
     fn entry_at(self, way: usize) -> *mut Entry<K> {
         // SAFETY: as above.
         let entries = unsafe { &raw mut (*self.0.as_ptr()).entries };
@@ -247,6 +288,12 @@ impl<K: Key> View<K> for Shared<K> {
     fn tag(self, way: usize) -> u32 {
         // SAFETY: within the set; volatile, because other CPUs write it.
         unsafe { self.tag_at(way).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn used(self) -> usize {
+        // SAFETY: as above.
+        unsafe { Shared::used(self).read_volatile() as usize }
     }
 
     /// What is mixed in is zero. Nothing from memory: a processor that guesses the slot goes on to its
@@ -281,7 +328,7 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
 
     #[inline(always)]
     fn choose(&self, now: Ticks) -> Option<(Place<K>, u32)> {
-        let choice = K::choose(self.location.sets, now);
+        let choice = K::choose(&self.location, now);
         Some((self.place(choice as u32)?, (choice >> 32) as u32))
     }
 
@@ -294,22 +341,35 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
                 tag, there, BUSY,
             )
         };
+        if claimed {
+            place.vacate();
+        }
+        if claimed && there == EMPTY {
+            // SAFETY: within the set.
+            unsafe { atomic_xadd::<u32, u32, { AtomicOrdering::SeqCst }>(place.shared.used(), 1) };
+        }
         claimed
     }
 
     #[inline(always)]
     fn publish(&self, place: Place<K>) {
-        let tag = place.tag();
-        // SAFETY: within the set. An exchange and not a store: no CPU may see the tag before the
-        // entry.
-        let _ = unsafe { atomic_xchg::<u32, { AtomicOrdering::SeqCst }>(tag, self.location.tag) };
+        let mut key = *self.key;
+        let ports = K::ports(&raw mut key);
+        // SAFETY: within the set. By exchanges and not by stores: no CPU may see the key, or the tag, before
+        // what they stand for. The ports come last: without them it is nobody's.
+        unsafe {
+            let ports = ports.replace(0);
+            place.key().write(key);
+            atomic_xchg::<u32, { AtomicOrdering::SeqCst }>(K::ports(place.key()), ports);
+            atomic_xchg::<u32, { AtomicOrdering::SeqCst }>(place.tag(), self.location.tag);
+        }
     }
 
     #[inline(always)]
     fn release(&self, place: Place<K>) {
-        let tag = place.tag();
+        place.vacate();
         // SAFETY: within the set.
-        unsafe { tag.write_volatile(VAIN) }
+        unsafe { place.tag().write_volatile(VAIN) }
     }
 
     #[inline(always)]

@@ -285,9 +285,11 @@ fn clear(object: &mut Ebpf, remains: Conn) {
     for index in 0..table.len() {
         let mut set = table.get(&index, 0).unwrap();
         set.tags = [EMPTY; WAYS];
-        set.entries
-            .iter_mut()
-            .for_each(|entry| entry.conn = remains);
+        set.used = 0;
+        set.entries = [Entry {
+            key: FlowKey4::NONE,
+            conn: remains,
+        }; WAYS];
         table.set(index, set, 0).unwrap();
     }
 }

@@ -11,9 +11,8 @@ use crate::{
 ///
 /// `plead` asks the witness, at most once, and only about a segment that is refused.
 #[inline(always)]
-pub fn decide<K: Copy>(
+pub fn decide<K>(
     table: &impl Candidates<K>,
-    key: &K,
     way: Way,
     seen: &Seen,
     plead: impl FnOnce() -> Plea,
@@ -22,9 +21,7 @@ pub fn decide<K: Copy>(
     let ruling = match found {
         Some(slot) => table.with(slot, |entry| conn::track(&mut entry.conn, way, seen)),
         None if conn::opens(seen) => {
-            return enter(table, key, seen, |entry| {
-                conn::first(&mut entry.conn, way, seen)
-            });
+            return enter(table, seen, |entry| conn::first(&mut entry.conn, way, seen));
         }
         None => conn::refuse(seen),
     };
@@ -39,7 +36,7 @@ pub fn decide<K: Copy>(
             let adopt = |entry: &mut Entry<K>| conn::adopt(&mut entry.conn, way, seen);
             let adopted = match found {
                 Some(slot) => table.with(slot, adopt),
-                None => enter(table, key, seen, adopt),
+                None => enter(table, seen, adopt),
             };
             if plea == Plea::Prove {
                 adopted.proved()
@@ -72,19 +69,15 @@ fn take<K, T: Candidates<K>>(table: &T, seen: &Seen) -> Option<T::Place> {
 
 /// Makes an entry, if there is room.
 #[inline(always)]
-fn enter<K: Copy>(
+fn enter<K>(
     table: &impl Candidates<K>,
-    key: &K,
     seen: &Seen,
     fill: impl FnOnce(&mut Entry<K>) -> Ruling,
 ) -> Ruling {
     let Some(slot) = take(table, seen) else {
         return Ruling::table_full();
     };
-    let ruling = table.with(slot, |entry| {
-        entry.key = *key;
-        fill(entry)
-    });
+    let ruling = table.with(slot, fill);
     table.publish(slot);
     // Two CPUs may have entered one connection at once. Both find the same entry from here on, that
     // which comes first; the other is given back.

@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use core::cell::Cell;
 
 use super::{
-    BUSY, Candidates, Choice, EMPTY, Set, Slot, VAIN, View, WAYS, choose, decide, find,
+    BUSY, Candidates, Choice, EMPTY, Set, Slot, VAIN, View, WAYS, choose, decide, find, find_first,
     key::{Key, Location, Seed},
     may_overflow, readiness, sets_for,
 };
@@ -26,19 +26,21 @@ pub struct Table<K: Key> {
 #[derive(Debug)]
 struct Cells<K: Copy> {
     tags: [Cell<u32>; WAYS],
+    used: Cell<usize>,
     entries: [Cell<Entry<K>>; WAYS],
 }
 
-impl<K: Key + Default> Table<K> {
+impl<K: Key> Table<K> {
     /// An empty table for `connections` of them.
     #[must_use]
     pub fn new(connections: u32, seed: Seed) -> Self {
         let free = Entry {
-            key: K::default(),
+            key: K::NONE,
             conn: Conn::SILENT,
         };
         let set = |_| Cells {
             tags: core::array::from_fn(|_| Cell::new(EMPTY)),
+            used: Cell::new(0),
             entries: core::array::from_fn(|_| Cell::new(free)),
         };
         Self {
@@ -55,7 +57,7 @@ impl<K: Key + Default> Table<K> {
         let plain = sixteen.find().and_then(|slot| {
             sixteen.with(slot, |entry| conn::track_plain(&mut entry.conn, way, seen))
         });
-        plain.unwrap_or_else(|| decide(&sixteen, key, way, seen, plead))
+        plain.unwrap_or_else(|| decide(&sixteen, way, seen, plead))
     }
 
     /// The entry of a connection, live or not.
@@ -88,6 +90,7 @@ impl<K: Key + Default> Table<K> {
         let set = |index: u32| self.sets.get(index as usize);
         Some(Sixteen {
             sets: [set(location.sets[0])?, set(location.sets[1])?],
+            home: location.home,
             tag: location.tag,
             key: *key,
         })
@@ -97,49 +100,67 @@ impl<K: Key + Default> Table<K> {
 /// The two candidate sets of one key.
 struct Sixteen<'a, K: Copy> {
     sets: [&'a Cells<K>; 2],
+    home: usize,
     tag: u32,
     key: K,
 }
 
-impl<K: Copy> Sixteen<'_, K> {
+impl<K: Key> Sixteen<'_, K> {
     fn cells(&self, slot: Slot) -> Option<(&Cell<u32>, &Cell<Entry<K>>)> {
         let set = self.sets.get(slot.set())?;
         Some((set.tags.get(slot.way())?, set.entries.get(slot.way())?))
     }
+
+    /// Says whose entry it is, and gives the slot its tag.
+    fn set(&self, slot: Slot, key: K, tag: u32) {
+        if let Some((there, entry)) = self.cells(slot) {
+            entry.set(Entry { key, ..entry.get() });
+            there.set(tag);
+        }
+    }
 }
 
-impl<K: Key + Default> Candidates<K> for Sixteen<'_, K> {
+impl<K: Key> Candidates<K> for Sixteen<'_, K> {
     type Place = Slot;
 
     fn find(&self) -> Option<Slot> {
-        let within = |number: usize, set| Some(Slot::new(number, find(set, self.tag, &self.key)?));
         let [first, second] = self.sets;
-        match within(0, first) {
-            None if may_overflow(first) => within(1, second),
-            found => found,
+        if let Some(way) = find_first(first, self.home, self.tag, &self.key) {
+            return Some(Slot::new(0, way));
         }
+        if !may_overflow(first) {
+            return None;
+        }
+        Some(Slot::new(1, find(second, self.tag, &self.key)?))
     }
 
     fn choose(&self, now: Ticks) -> Option<(Slot, u32)> {
-        let Choice { slot, tag } = choose(self.sets, now)?;
+        let Choice { slot, tag } = choose(self.sets, self.home, now)?;
         Some((slot, tag))
     }
 
     fn claim(&self, slot: Slot, tag: u32) -> bool {
-        let cells = self.cells(slot).filter(|(there, _)| there.get() == tag);
-        cells.is_some_and(|(there, _)| there.replace(BUSY) == tag)
+        let is_there = self
+            .cells(slot)
+            .is_some_and(|(there, _)| there.get() == tag);
+        if is_there {
+            self.set(slot, K::NONE, BUSY);
+        }
+        if is_there
+            && tag == EMPTY
+            && let Some(set) = self.sets.get(slot.set())
+        {
+            set.used.update(|used| used + 1);
+        }
+        is_there
     }
 
     fn publish(&self, slot: Slot) {
-        if let Some((tag, _)) = self.cells(slot) {
-            tag.set(self.tag);
-        }
+        self.set(slot, self.key, self.tag);
     }
 
     fn release(&self, slot: Slot) {
-        if let Some((tag, _)) = self.cells(slot) {
-            tag.set(VAIN);
-        }
+        self.set(slot, K::NONE, VAIN);
     }
 
     fn with<R>(&self, slot: Slot, work: impl FnOnce(&mut Entry<K>) -> R) -> R {
@@ -162,6 +183,10 @@ impl<K: Key> View<K> for &Cells<K> {
         self.tags.get(way).map_or(BUSY, Cell::get)
     }
 
+    fn used(self) -> usize {
+        self.used.get()
+    }
+
     fn holds(self, way: usize, key: &K) -> bool {
         self.entries
             .get(way)
@@ -179,7 +204,7 @@ impl<K: Key> View<K> for &Cells<K> {
 mod tests {
     use core::ptr;
 
-    use super::*;
+    use super::{super::NEARLY_FULL, *};
     use crate::{conn::seen::Voice, flags::TcpFlags, flow::FlowKey4};
 
     fn key(number: u32) -> FlowKey4 {
@@ -189,40 +214,88 @@ mod tests {
         }
     }
 
+    const SYN: Seen = Seen {
+        flags: TcpFlags::SYN,
+        voice: Voice::FOREIGN,
+        ..Seen::NOTHING
+    };
+
+    fn open(table: &Table<FlowKey4>, key: &FlowKey4) {
+        let ruling = table.decide(key, Way::Up, &SYN, || Plea::Refuse);
+        assert!(!ruling.is_table_full());
+    }
+
+    #[test]
+    fn connections_are_at_home_as_a_rule() {
+        let limit = 60_000;
+        // Of a hundred, with a tenth, half and all of the connections that the table is for.
+        for (share, least) in [(10, 95), (2, 78), (1, 56)] {
+            let table = Table::new(limit, Seed::known(1));
+            let keys = || (0..limit / share).map(key);
+            keys().for_each(|key| open(&table, &key));
+            let is_at_home = |key: &FlowKey4| {
+                let sixteen = table.sixteen(key).unwrap();
+                sixteen.find() == Some(Slot::new(0, sixteen.home))
+            };
+            let at_home = keys().filter(is_at_home).count();
+            assert!(
+                at_home >= keys().count() * least / 100,
+                "{at_home} of {}",
+                keys().count()
+            );
+        }
+    }
+
+    #[test]
+    fn a_slot_is_nobodys_from_its_claim_to_the_end_of_its_filling() {
+        let table = Table::new(16, Seed::known(1));
+        let old = key(0);
+        open(&table, &old);
+        let home = |key: &FlowKey4| {
+            let sixteen = table.sixteen(key).unwrap();
+            (ptr::from_ref(sixteen.sets[0]), sixteen.home)
+        };
+        let new = (1..).map(key).find(|key| home(key) == home(&old)).unwrap();
+        let sixteen = table.sixteen(&new).unwrap();
+        // What is past its lifetime gives way, though other slots are empty.
+        let (slot, tag) = sixteen.choose(Ticks(1 << 20)).unwrap();
+        assert_eq!(slot, Slot::new(0, sixteen.home));
+        assert_eq!(table.entry(&old).unwrap().key, old);
+        assert!(sixteen.claim(slot, tag));
+        assert!(!sixteen.claim(slot, tag));
+        assert_eq!((table.entry(&old), table.entry(&new)), (None, None));
+        sixteen.publish(slot);
+        assert_eq!(table.entry(&old), None);
+        assert_eq!(table.entry(&new).unwrap().key, new);
+        sixteen.release(slot);
+        assert_eq!((table.entry(&new), table.entries().count()), (None, 0));
+    }
+
     #[test]
     fn a_slot_that_was_filled_in_vain_hides_no_other() {
         let table = Table::new(16, Seed::known(1));
-        let syn = Seen {
-            flags: TcpFlags::SYN,
-            voice: Voice::FOREIGN,
-            ..Seen::NOTHING
-        };
-        let open = |key: &FlowKey4| {
-            let ruling = table.decide(key, Way::Up, &syn, || Plea::Refuse);
-            assert!(!ruling.is_table_full());
-        };
         // Of connections that prefer one set, and not as their other one as well.
         let prefers = |key: &FlowKey4| {
             let [first, second] = table.sixteen(key).unwrap().sets;
             ptr::eq(first, table.sets.first().unwrap()) && !ptr::eq(first, second)
         };
         let mut keys = (0..).map(key).filter(prefers);
-        for key in keys.by_ref().take(5) {
-            open(&key);
+        for key in keys.by_ref().take(NEARLY_FULL - 1) {
+            open(&table, &key);
         }
         let [twice, late] = [keys.next().unwrap(), keys.next().unwrap()];
         // One CPU enters a connection that another one has just entered as well, and a third sees the
         // set nearly full meanwhile.
         let sixteen = table.sixteen(&twice).unwrap();
-        let (slot, tag) = sixteen.choose(syn.now).unwrap();
+        let (slot, tag) = sixteen.choose(SYN.now).unwrap();
         assert!(sixteen.claim(slot, tag));
-        open(&late);
+        open(&table, &late);
         let other = table.sixteen(&late).unwrap().find().unwrap();
-        assert_eq!((slot, other.set()), (Slot::new(0, 5), 1));
+        assert_eq!((slot.set(), other.set()), (0, 1));
         sixteen.publish(slot);
         sixteen.release(slot);
         assert_eq!(table.entry(&late).unwrap().key, late);
         assert_eq!(table.entry(&twice), None);
-        assert_eq!(table.entries().count(), 6);
+        assert_eq!(table.entries().count(), NEARLY_FULL);
     }
 }

@@ -1,6 +1,6 @@
 //! Where in the table a key is looked for.
 
-use super::VAIN;
+use super::{VAIN, WAYS};
 use crate::flow::{FlowKey4, FlowKey6};
 
 /// What makes the hash of a table its own, from a good source of randomness.
@@ -58,6 +58,9 @@ const fn word(number: u64, nth: u64) -> u64 {
 /// another word of seed to halve that). No product waits for another, so a
 /// processor works on all of them at once.
 pub trait Key: Copy + Eq {
+    /// That of no connection: the ports are 0.
+    const NONE: Self;
+
     /// A hash that nobody can aim at without the seed.
     fn hash(&self, seed: &Seed) -> u64;
 
@@ -67,6 +70,11 @@ pub trait Key: Copy + Eq {
 }
 
 impl Key for FlowKey4 {
+    const NONE: Self = Self {
+        addresses: [0; 2],
+        ports: [0; 2],
+    };
+
     #[inline(always)]
     fn hash(&self, seed: &Seed) -> u64 {
         let [[one, two, ..], _] = seed.addresses;
@@ -80,6 +88,11 @@ impl Key for FlowKey4 {
 }
 
 impl Key for FlowKey6 {
+    const NONE: Self = Self {
+        addresses: [[0; 4]; 2],
+        ports: [0; 2],
+    };
+
     #[inline(always)]
     fn hash(&self, seed: &Seed) -> u64 {
         let [low, high] = self.addresses;
@@ -106,11 +119,13 @@ fn differences<const N: usize, T: Copy + Into<u32>>(words: [T; N], others: [T; N
     pairs.fold(0, |bits, (word, other)| bits | (word.into() ^ other.into()))
 }
 
-/// Where a connection's entry may be: in one of two sets, under a tag.
+/// Where a connection's entry may be: in one of two sets, under a tag; and where it is as a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location {
     /// Both candidate sets; they may be the same.
     pub sets: [u32; 2],
+    /// The slot of the first set that it prefers.
+    pub home: usize,
     /// The tag in either.
     pub tag: u32,
 }
@@ -134,6 +149,8 @@ impl Location {
                 scaled((mixed >> 32) as u32, sets),
                 scaled(mixed as u32, sets),
             ],
+            // Bits on which the first set does not depend.
+            home: (mixed >> 29) as usize % WAYS,
             // The lowest mean something else.
             tag: if tag <= VAIN { tag + VAIN + 1 } else { tag },
         }

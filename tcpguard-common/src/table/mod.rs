@@ -2,15 +2,18 @@
 //!
 //! Set-associative, in one array that is never freed: a set is one cache line of eight tags, and
 //! eight entries. A connection has two candidate sets, by a hash with a seed that nobody outside
-//! knows; a tag is 32 further bits of the hash, so that a look at one line tells which entry it is.
+//! knows, and in the first of them a slot that is its home. There its entry is as a rule, and the
+//! line of the entry tells that it is this one's. Elsewhere tags tell which entry to look at, 32 further
+//! bits of the hash: one line for all eight.
 //!
 //! An entry needs no removing: one that is past its state's lifetime is free. If there is neither an
 //! empty slot nor a free one, a connection that has ended gives way, then the oldest one that is
 //! half open. One that is established or closing never does, so no flood of SYNs can push it out;
 //! where all sixteen are such, the new one is not remembered, and passes.
 //!
-//! Nobody locks. A slot is claimed by exchanging its tag for [`BUSY`], filled, and published by its
-//! tag. What two CPUs can do to one connection is told in ARCHITECTURE.md.
+//! Nobody locks. A slot is claimed by exchanging its tag for [`BUSY`] and its key for that of nobody,
+//! filled, and published by its key and its tag. What two CPUs can do to one connection is told in
+//! ARCHITECTURE.md.
 
 mod decide;
 #[cfg(feature = "host")]
@@ -30,7 +33,7 @@ pub const EMPTY: u32 = 0;
 /// The tag of a slot that is being filled.
 pub const BUSY: u32 = 1;
 /// The tag of a slot that was filled in vain. It is not empty again: how many slots of a set are used tells
-/// where to look, so that number never falls.
+/// where to look, and that number never falls.
 pub const VAIN: u32 = 2;
 
 /// One set as it lies in memory: at the begin of a cache line, because the array does and its size is
@@ -40,9 +43,11 @@ pub const VAIN: u32 = 2;
 pub struct Set<K> {
     /// Tags, by slot.
     pub tags: [u32; WAYS],
+    /// How many slots are not [`EMPTY`] any more.
+    pub used: u32,
     /// The rest of the line of tags.
-    pub spare: [u32; WAYS],
-    /// Entries, by slot; meaningful if the tag is above [`VAIN`].
+    pub spare: [u32; WAYS - 1],
+    /// Entries, by slot; meaningful if the tag is above [`VAIN`]. Where it is not, the key is that of nobody.
     pub entries: [Entry<K>; WAYS],
 }
 
@@ -50,7 +55,7 @@ const _: () = assert!(size_of::<Set<FlowKey4>>() == 9 * 64);
 const _: () = assert!(size_of::<Set<FlowKey6>>() == 12 * 64);
 
 /// Sets of a table for `connections` of them: at that limit six slots of eight are used, which leaves
-/// no connection without a slot by chance.
+/// one newcomer of ten thousand without a slot by chance.
 #[must_use]
 pub const fn sets_for(connections: u32) -> u32 {
     const FILLED: u32 = 6;
@@ -90,6 +95,9 @@ pub trait View<K>: Copy {
     /// The tag of a slot.
     fn tag(self, way: usize) -> u32;
 
+    /// How many slots are not [`EMPTY`] any more, or soon will not be.
+    fn used(self) -> usize;
+
     /// The same slot, by a number of which the kernel's verifier knows nothing, as of `unknown`: else
     /// it would check all that follows anew for each slot.
     fn forget(self, way: usize, _unknown: u32) -> usize {
@@ -103,7 +111,17 @@ pub trait View<K>: Copy {
     fn readiness(self, way: usize, now: Ticks) -> u32;
 }
 
-/// The slot of the entry of `key`.
+/// The slot of the entry of `key` in the first of its sets. As a rule that takes one look, and a processor that
+/// expects so works on the entry while the line is on its way.
+#[inline(always)]
+pub fn find_first<K>(set: impl View<K>, home: usize, tag: u32, key: &K) -> Option<usize> {
+    if set.holds(home, key) {
+        return Some(home);
+    }
+    find(set, tag, key)
+}
+
+/// The slot of the entry of `key` in either set.
 #[inline(always)]
 pub fn find<K>(set: impl View<K>, tag: u32, key: &K) -> Option<usize> {
     let way = set.forget(tagged(set, tag, 0)?, tag);
@@ -120,7 +138,7 @@ pub fn find<K>(set: impl View<K>, tag: u32, key: &K) -> Option<usize> {
 /// there is no entry.
 #[inline(always)]
 pub fn may_overflow<K>(set: impl View<K>) -> bool {
-    set.tag(NEARLY_FULL - 1) != EMPTY
+    set.used() >= NEARLY_FULL
 }
 
 /// The first slot with this tag, from slot `from` on.
@@ -135,8 +153,13 @@ pub fn readiness<K>(entry: &Entry<K>, now: Ticks) -> u32 {
     entry.conn.readiness(now)
 }
 
-/// Slots of a set that are used before another set is looked at.
-const NEARLY_FULL: usize = WAYS - 2;
+/// The readiness of what is no connection any more.
+const FREE: u32 = u32::MAX;
+
+/// Slots of a set that are used before another set is looked at. With one more, four newcomers of ten thousand would
+/// find no slot where the table is as full as it is made for; with one less, each tenth connection of a table that
+/// is half full would be in its second set.
+const NEARLY_FULL: usize = WAYS - 3;
 
 /// A slot for a new entry, and the tag that it had then: if that is another by now, somebody else has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,32 +172,31 @@ pub struct Choice {
 
 /// Where a new entry goes: an empty slot, or the one that gives way most readily.
 ///
-/// The first set is preferred until it is nearly full, so that most connections are found there.
+/// Its home is preferred. So is the first set until it is nearly full, so that most connections are found there.
 #[inline(always)]
-pub fn choose<K>(sets: [impl View<K>; 2], now: Ticks) -> Option<Choice> {
-    let unused = |slot| Some(Choice { slot, tag: EMPTY });
+pub fn choose<K>(sets: [impl View<K>; 2], home: usize, now: Ticks) -> Option<Choice> {
     let [first, second] = sets;
-    let used = used_slots(first);
-    if used < NEARLY_FULL {
-        return unused(Slot::new(0, used));
+    let tag = first.tag(home);
+    if readiness_of(first, home, tag, now) == FREE {
+        return Some(Choice {
+            slot: Slot::new(0, home),
+            tag,
+        });
     }
-    let used_there = used_slots(second);
-    if used_there < used {
-        return unused(Slot::new(1, used_there));
-    }
-    if used < WAYS {
-        return unused(Slot::new(0, used));
+    let (used, used_there) = (first.used(), second.used());
+    let set = usize::from(used >= NEARLY_FULL && used_there < used);
+    if let Some(way) = empty(if set == 0 { first } else { second }, home) {
+        return Some(Choice {
+            slot: Slot::new(set, way),
+            tag: EMPTY,
+        });
     }
     let mut best = 0;
     let mut choice = None;
     for slot in (0..2 * WAYS).map(Slot) {
         let view = if slot.set() == 0 { first } else { second };
         let tag = view.tag(slot.way());
-        let readiness = match tag {
-            BUSY => continue,
-            VAIN => u32::MAX,
-            _ => view.readiness(slot.way(), now),
-        };
+        let readiness = readiness_of(view, slot.way(), tag, now);
         if readiness > best {
             best = readiness;
             let slot = Slot::new(slot.set(), view.forget(slot.way(), tag));
@@ -184,10 +206,21 @@ pub fn choose<K>(sets: [impl View<K>; 2], now: Ticks) -> Option<Choice> {
     choice
 }
 
-/// How many slots of a set are used: they fill up in order, and are not emptied again.
+/// How readily what is in a slot with this tag gives way. What is empty does not: nothing is there.
 #[inline(always)]
-fn used_slots<K>(set: impl View<K>) -> usize {
-    (0..WAYS).find(|way| set.tag(*way) == EMPTY).unwrap_or(WAYS)
+fn readiness_of<K>(set: impl View<K>, way: usize, tag: u32, now: Ticks) -> u32 {
+    match tag {
+        EMPTY | BUSY => 0,
+        VAIN => FREE,
+        _ => set.readiness(way, now),
+    }
+}
+
+/// The first empty slot, from slot `from` on and around.
+#[inline(always)]
+fn empty<K>(set: impl View<K>, from: usize) -> Option<usize> {
+    let mut ways = (0..WAYS).map(|step| (from + step) % WAYS);
+    ways.find(|way| set.tag(*way) == EMPTY)
 }
 
 /// The sixteen slots of one connection, and what can be done to them.
@@ -201,11 +234,11 @@ pub trait Candidates<K> {
     /// Where its entry would go, and the tag that is there; `None` if all slots hold what must not give way.
     fn choose(&self, now: Ticks) -> Option<(Self::Place, u32)>;
 
-    /// Takes a slot for it, if it still has that tag: false if another CPU was faster. Its entry can then be
-    /// written, and is found by nobody before [`Candidates::publish`].
+    /// Takes a slot for it, if it still has that tag: false if another CPU was faster. What is known of its
+    /// connection can then be written; it is found by nobody before [`Candidates::publish`].
     fn claim(&self, place: Self::Place, tag: u32) -> bool;
 
-    /// Lets the entry of a claimed slot be found.
+    /// Lets the entry of a claimed slot be found, by its key.
     fn publish(&self, place: Self::Place);
 
     /// Gives a published slot back, which was filled in vain.

@@ -31,7 +31,7 @@ impl Guard {
             return ruling;
         }
         let slot = Slot(Cell::new(self.0));
-        let ruling = decide(&slot, &FlowKey4::default(), way, seen, plead);
+        let ruling = decide(&slot, way, seen, plead);
         self.0 = slot.0.get();
         ruling
     }
