@@ -5,6 +5,7 @@
 //! compared here, not of the addresses as people write them.
 
 use crate::{
+    branchless::ordered,
     cursor::View,
     wire::{
         ipv4::{self, Ipv4Header},
@@ -23,11 +24,15 @@ pub enum Way {
 }
 
 impl Way {
-    /// The way with this number, as it crosses between functions of the kernel.
+    /// The way with this number, as it crosses between functions of the kernel; higher bits are dropped.
     #[inline(always)]
     #[must_use]
     pub const fn from_number(number: u32) -> Self {
-        if number == 0 { Self::Up } else { Self::Down }
+        if number & 1 == 0 {
+            Self::Up
+        } else {
+            Self::Down
+        }
     }
 
     /// Of what a key has of either end, that of the sender first.
@@ -94,19 +99,19 @@ impl FlowKey4 {
     /// The key of a segment and the way that it goes.
     #[inline(always)]
     #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "each part takes its bits of an end"
+    )]
     pub fn new(source: (u32, u16), destination: (u32, u16)) -> (Self, Way) {
         let number = |(address, port): (u32, u16)| u64::from(address) << 16 | u64::from(port);
-        let (low, high, way) = if number(source) <= number(destination) {
-            (source, destination, Way::Up)
-        } else {
-            (destination, source, Way::Down)
-        };
+        let (ends, swapped) = ordered(number(source), number(destination));
         (
             Self {
-                addresses: [low.0, high.0],
-                ports: [low.1, high.1],
+                addresses: ends.map(|end| (end >> 16) as u32),
+                ports: ends.map(|end| end as u16),
             },
-            way,
+            Way::from_number(swapped as u32),
         )
     }
 }

@@ -19,6 +19,7 @@
 //! host tools call the same functions, so `tcpguard replay` decides as the kernel does. Modules are
 //! listed in reading order.
 #![cfg_attr(not(any(test, feature = "craft")), no_std)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![deny(missing_docs)]
 #![warn(clippy::indexing_slicing)]
 #![expect(
@@ -26,6 +27,7 @@
     reason = "the verifier carries packet bounds only within one function"
 )]
 
+mod branchless;
 pub mod cursor;
 pub mod wire;
 

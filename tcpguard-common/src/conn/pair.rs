@@ -33,11 +33,13 @@ impl<'a> Pair<'a> {
     #[inline(always)]
     pub fn of(conn: &'a mut Conn, way: Way) -> Self {
         let Conn { created, halves } = conn;
-        let [up, down] = halves;
-        let (me, other) = match way {
-            Way::Up => (up, down),
-            Way::Down => (down, up),
-        };
+        let at = way as usize;
+        #[expect(
+            unsafe_code,
+            reason = "a branch would be one that no processor can foresee"
+        )]
+        // SAFETY: there are two halves and two ways, and these are different ones.
+        let [me, other] = unsafe { halves.get_disjoint_unchecked_mut([at, at ^ 1]) };
         Self { me, other, created }
     }
 
