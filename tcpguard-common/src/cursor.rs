@@ -12,6 +12,13 @@ pub trait Cursor {
     /// The next `N` octets, and moves behind them; `None` if the frame ends before.
     fn take<const N: usize>(&mut self) -> Option<Self::View<N>>;
 
+    /// The next `N` octets and the `M` behind them, and moves behind both: in the kernel by one test.
+    fn take_both<const N: usize, const M: usize>(
+        &mut self,
+    ) -> Option<(Self::View<N>, Self::View<M>)> {
+        Some((self.take()?, self.take()?))
+    }
+
     /// Moves `octets` forward without looking. Past the end, the next `take` says `None`.
     fn skip(&mut self, octets: usize);
 

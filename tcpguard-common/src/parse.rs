@@ -59,7 +59,7 @@ pub fn parse<C: Cursor>(cursor: &mut C, link: Link, segment: &mut Segment) -> Re
             };
         }
         ethernet::IPV6 => {
-            let header = ipv6::<true, C>(cursor, &mut len)?;
+            let header = ipv6(cursor, &mut len)?;
             segment.addresses = Addresses::V6 {
                 source: header.source(),
                 destination: header.destination(),
@@ -94,40 +94,59 @@ pub struct Plain<I, V> {
     pub payload_len: u32,
 }
 
-/// [`parse`] for the path that nearly all segments take: of IPv4.
+/// [`parse`] for the path that nearly all segments take: of IPv4, where both headers lie one behind the other, so
+/// that one test of bounds is enough, and the offset of each field is known.
 ///
-/// `None` if the frame is not that simple; then [`parse`] has to look at it. So with the other versions.
+/// `None` if the frame is not that simple; then [`parse`] has to look at it. So with the other version.
 #[inline(always)]
 pub fn plain4<C: Cursor>(
     cursor: &mut C,
 ) -> Option<Plain<Ipv4Header<C::View<{ ipv4::HEADER_LEN }>>, C::View<{ tcp::HEADER_LEN }>>> {
-    let mut len = 0;
-    let ip = ipv4(cursor, &mut len).ok()?;
-    plain(cursor, ip, len)
+    let readable = cursor.readable();
+    let (ip, tcp) = cursor.take_both::<{ ipv4::HEADER_LEN }, { tcp::HEADER_LEN }>()?;
+    let ip = Ipv4Header(ip);
+    if !ip.is_plain_tcp() {
+        return None;
+    }
+    let len = packet_len(cursor, u32::from(ip.total_length()), readable).ok()?;
+    plain(
+        ip,
+        TcpHeader(tcp),
+        len.checked_sub(ipv4::HEADER_LEN as u32)?,
+    )
 }
 
-/// The same of IPv6, without extension headers.
+/// The same of IPv6.
 #[inline(always)]
 pub fn plain6<C: Cursor>(
     cursor: &mut C,
 ) -> Option<Plain<Ipv6Header<C::View<{ ipv6::HEADER_LEN }>>, C::View<{ tcp::HEADER_LEN }>>> {
-    let mut len = 0;
-    let ip = ipv6::<false, C>(cursor, &mut len).ok()?;
-    plain(cursor, ip, len)
+    let readable = cursor.readable();
+    let (ip, tcp) = cursor.take_both::<{ ipv6::HEADER_LEN }, { tcp::HEADER_LEN }>()?;
+    let ip = Ipv6Header(ip);
+    if !ip.is_plain_tcp() {
+        return None;
+    }
+    let behind = readable - ipv6::HEADER_LEN as u32;
+    let len = packet_len(cursor, u32::from(ip.payload_length()), behind).ok()?;
+    plain(ip, TcpHeader(tcp), len)
 }
 
+/// Of a TCP header of a packet with `len` octets from there to its end.
 #[inline(always)]
-fn plain<I, C: Cursor>(
-    cursor: &mut C,
+fn plain<I, V: View<{ tcp::HEADER_LEN }>>(
     ip: I,
+    tcp: TcpHeader<V>,
     len: u32,
-) -> Option<Plain<I, C::View<{ tcp::HEADER_LEN }>>> {
-    let mut payload_len = 0;
-    let tcp = tcp(cursor, len, &mut payload_len).ok()?;
+) -> Option<Plain<I, V>> {
+    let header_len = tcp.header_len();
+    if header_len < tcp::HEADER_LEN || tcp.source_port() == 0 || tcp.destination_port() == 0 {
+        return None;
+    }
     Some(Plain {
         ip,
         tcp,
-        payload_len,
+        payload_len: len.checked_sub(header_len as u32)?,
     })
 }
 
@@ -219,9 +238,9 @@ fn ipv4<C: Cursor>(
     Ok(header)
 }
 
-/// Reads an IPv6 header, and its extension headers if it `WALKS` along them; `tcp_len` as with IPv4.
+/// Reads an IPv6 header and its extension headers; `tcp_len` as with IPv4.
 #[inline(always)]
-fn ipv6<const WALKS: bool, C: Cursor>(
+fn ipv6<C: Cursor>(
     cursor: &mut C,
     tcp_len: &mut u32,
 ) -> Result<Ipv6Header<C::View<{ ipv6::HEADER_LEN }>>, Verdict> {
@@ -231,7 +250,7 @@ fn ipv6<const WALKS: bool, C: Cursor>(
     }
     let readable = cursor.readable();
     let mut chain = Chain::new(header.next_header());
-    if WALKS && chain.goes_on() {
+    if chain.goes_on() {
         cursor.walk(ipv6::MAX_EXTENSIONS as u32, &mut chain);
     }
     chain.end()?;

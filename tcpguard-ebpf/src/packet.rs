@@ -198,6 +198,18 @@ impl<B: Buffer> Cursor for Packet<'_, B> {
     }
 
     #[inline(always)]
+    fn take_both<const N: usize, const M: usize>(
+        &mut self,
+    ) -> Option<(PacketView<N>, PacketView<M>)> {
+        let at = self.position;
+        if at + (N + M) > self.end {
+            return None;
+        }
+        self.position += N + M;
+        Some((PacketView(at), PacketView(at + N)))
+    }
+
+    #[inline(always)]
     fn skip(&mut self, octets: usize) {
         self.position += octets;
     }

@@ -1,5 +1,6 @@
 //! IPv4 header (RFC 791 section 3.1).
 
+use super::tcp;
 use crate::cursor::View;
 
 /// Octets of the header without options.
@@ -35,6 +36,16 @@ impl<V: View<HEADER_LEN>> Ipv4Header<V> {
     #[inline(always)]
     pub fn is_fragment(self) -> bool {
         self.0.be16::<6>() & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0
+    }
+
+    /// Whether TCP follows this header in this very datagram, and the header has no options: nearly always.
+    #[inline(always)]
+    pub fn is_plain_tcp(self) -> bool {
+        // Version 4, and five words of four octets.
+        const VERSION_AND_LENGTH: u8 = 0x45;
+        const FRAGMENT_AND_PROTOCOL: u32 = ((MORE_FRAGMENTS | FRAGMENT_OFFSET) as u32) << 16 | 0xff;
+        self.0.u8::<0>() == VERSION_AND_LENGTH
+            && self.0.be32::<6>() & FRAGMENT_AND_PROTOCOL == u32::from(tcp::PROTOCOL)
     }
 
     /// Where the fragment begins, in units of eight octets.

@@ -34,6 +34,12 @@ impl<V: View<HEADER_LEN>> Ipv6Header<V> {
         self.0.u8::<0>() >> 4
     }
 
+    /// Whether TCP follows this header: nearly always.
+    #[inline(always)]
+    pub fn is_plain_tcp(self) -> bool {
+        self.version() == 6 && self.next_header() == TCP
+    }
+
     /// Octets behind the fixed header, extension headers included; 0 in a jumbogram.
     #[inline(always)]
     pub fn payload_length(self) -> u16 {
