@@ -65,7 +65,8 @@ impl Bucket {
 #[inline(always)]
 #[must_use]
 pub const fn pair(hash: u64, buckets: u32) -> [u32; 2] {
-    let [one, other] = Location::new(hash, buckets).sets;
+    let location = Location::new(hash, buckets);
+    let [one, other] = [location.first(), location.second()];
     [one, if one == other { other ^ 1 } else { other }]
 }
 

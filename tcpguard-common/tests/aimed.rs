@@ -65,9 +65,9 @@ fn homeless(hashes: impl Iterator<Item = u64>, sets: u32) -> u32 {
     let mut table = vec![Load(0); sets as usize];
     let mut homeless = 0;
     for hash in hashes {
-        let Location { sets, home, .. } = Location::new(hash, sets);
-        let candidates = sets.map(|set| set as usize);
-        match choose::<FlowKey4>(candidates.map(|set| table[set]), home, Ticks(0)) {
+        let location = Location::new(hash, sets);
+        let candidates = [location.first(), location.second()].map(|set| set as usize);
+        match choose::<FlowKey4>(candidates.map(|set| table[set]), location.home(), Ticks(0)) {
             Some(Choice { slot, .. }) => table[candidates[slot.set()]].0 += 1,
             None => homeless += 1,
         }
@@ -185,7 +185,7 @@ fn keys_that_meet_under_other_seeds_are_spread_as_by_chance() {
     for (name, seeds, parts) in [("one seed", 1..2_u64, 16), ("four seeds", 1..5, 2)] {
         let seeds: Vec<_> = seeds.map(Seed::known).collect();
         let meets = |key: &FlowKey4| {
-            let first = |seed| Location::new(key.hash(seed), AT_THE_LIMIT).sets[0];
+            let first = |seed| Location::new(key.hash(seed), AT_THE_LIMIT).first();
             seeds.iter().all(|seed| first(seed) < AT_THE_LIMIT / parts)
         };
         let keys: Vec<_> = (0..)
@@ -220,7 +220,8 @@ impl Known {
 
     /// The candidate sets of a key, in order.
     fn pair(&self, key: &FlowKey4) -> [u32; 2] {
-        let mut pair = Location::new(key.hash(&Seed::known(Self::SEED)), self.sets).sets;
+        let location = Location::new(key.hash(&Seed::known(Self::SEED)), self.sets);
+        let mut pair = [location.first(), location.second()];
         pair.sort_unstable();
         pair
     }

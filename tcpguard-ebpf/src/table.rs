@@ -74,7 +74,7 @@ impl<K: Tabled> Place<K> {
     #[inline(always)]
     fn vacate(self) {
         // SAFETY: within the entry.
-        unsafe { K::ports(self.key()).write_volatile(0) }
+        unsafe { K::ports_of(self.key()).write_volatile(0) }
     }
 }
 
@@ -93,8 +93,8 @@ pub(crate) trait Tabled: Key {
     /// [`table::choose`] of two sets, likewise; in the upper half the tag.
     fn choose(location: &Location, now: Ticks) -> u64;
 
-    /// The ports of a key, as one word.
-    fn ports(key: *mut Self) -> *mut u32;
+    /// Where the ports of a key are, as one word.
+    fn ports_of(key: *mut Self) -> *mut u32;
 }
 
 impl Tabled for FlowKey4 {
@@ -115,12 +115,16 @@ impl Tabled for FlowKey4 {
 
     #[inline(always)]
     fn choose(location: &Location, now: Ticks) -> u64 {
-        let [first, second] = location.sets;
-        choose_slot4(first, second, location.home as u32, now.0)
+        choose_slot4(
+            location.first(),
+            location.second(),
+            location.home() as u32,
+            now.0,
+        )
     }
 
     #[inline(always)]
-    fn ports(key: *mut Self) -> *mut u32 {
+    fn ports_of(key: *mut Self) -> *mut u32 {
         // SAFETY: the field lies within the key.
         unsafe { (&raw mut (*key).ports).cast() }
     }
@@ -144,15 +148,26 @@ impl Tabled for FlowKey6 {
 
     #[inline(always)]
     fn choose(location: &Location, now: Ticks) -> u64 {
-        let [first, second] = location.sets;
-        choose_slot6(first, second, location.home as u32, now.0)
+        choose_slot6(
+            location.first(),
+            location.second(),
+            location.home() as u32,
+            now.0,
+        )
     }
 
     #[inline(always)]
-    fn ports(key: *mut Self) -> *mut u32 {
+    fn ports_of(key: *mut Self) -> *mut u32 {
         // SAFETY: as above.
         unsafe { (&raw mut (*key).ports).cast() }
     }
+}
+
+/// Writes a word of a set; no CPU sees it before what was written earlier, as it might after a store.
+#[inline(always)]
+fn exchange(word: *mut u32, value: u32) {
+    // SAFETY: the map's memory is never freed.
+    let _ = unsafe { atomic_xchg::<u32, { AtomicOrdering::SeqCst }>(word, value) };
 }
 
 #[unsafe(no_mangle)]
@@ -216,10 +231,10 @@ impl<'a, K: Tabled> Sixteen<'a, K> {
     /// The slot that holds its entry, without a call.
     #[inline(always)]
     pub(crate) fn find_inline(&self) -> Option<Place<K>> {
-        let [first, second] = self.location.sets;
-        let Location { home, tag, .. } = self.location;
-        let first = Shared(K::set(first)?);
-        if let Some(way) = table::find_first(first, home, tag, self.key) {
+        let location = &self.location;
+        let first = Shared(K::set(location.first())?);
+        let found = table::find_first(first, location, self.key);
+        if let Some(way) = found {
             return Some(Place {
                 shared: first,
                 slot: Slot::new(0, way),
@@ -228,8 +243,8 @@ impl<'a, K: Tabled> Sixteen<'a, K> {
         if !table::may_overflow(first) {
             return None;
         }
-        let second = Shared(K::set(second)?);
-        let way = table::find(second, tag, self.key)?;
+        let second = Shared(K::set(location.second())?);
+        let way = table::find(second, location.tag(), self.key)?;
         Some(Place {
             shared: second,
             slot: Slot::new(1, way),
@@ -241,8 +256,11 @@ impl<'a, K: Tabled> Sixteen<'a, K> {
     fn place(&self, number: u32) -> Option<Place<K>> {
         let number = number.checked_sub(1)? as usize;
         let slot = Slot::new(number / table::WAYS, number);
-        let [first, second] = self.location.sets;
-        let shared = Shared(K::set(if slot.set() == 0 { first } else { second })?);
+        let shared = Shared(K::set(if slot.set() == 0 {
+            self.location.first()
+        } else {
+            self.location.second()
+        })?);
         Some(Place { shared, slot })
     }
 }
@@ -353,16 +371,11 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
 
     #[inline(always)]
     fn publish(&self, place: Place<K>) {
-        let mut key = *self.key;
-        let ports = K::ports(&raw mut key);
-        // SAFETY: within the set. By exchanges and not by stores: no CPU may see the key, or the tag, before
-        // what they stand for. The ports come last: without them it is nobody's.
-        unsafe {
-            let ports = ports.replace(0);
-            place.key().write(key);
-            atomic_xchg::<u32, { AtomicOrdering::SeqCst }>(K::ports(place.key()), ports);
-            atomic_xchg::<u32, { AtomicOrdering::SeqCst }>(place.tag(), self.location.tag);
-        }
+        let key = place.key();
+        // SAFETY: within the set.
+        unsafe { key.write(self.key.without_ports()) }
+        exchange(K::ports_of(key), self.key.ports());
+        exchange(place.tag(), self.location.tag());
     }
 
     #[inline(always)]

@@ -229,8 +229,11 @@ fn entries(object: &Ebpf) -> Vec<Entry<FlowKey4>> {
                 continue;
             }
             let own = Location::new(entry.key.hash(&Seed::known(SEED)), sets_for(GOOD));
-            assert_eq!(tag, own.tag, "{entry:?} is under another's tag");
-            assert!(own.sets.contains(&index), "{entry:?} is in set {index}");
+            assert_eq!(tag, own.tag(), "{entry:?} is under another's tag");
+            assert!(
+                [own.first(), own.second()].contains(&index),
+                "{entry:?} is in set {index}"
+            );
             // The client's address is the lower one.
             let [client, server] = entry.conn.halves;
             assert_eq!(client.end, SeqNum(ISNS.0 + 1), "{entry:?}");

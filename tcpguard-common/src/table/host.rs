@@ -89,9 +89,8 @@ impl<K: Key> Table<K> {
         let location = Location::new(key.hash(&self.seed), count);
         let set = |index: u32| self.sets.get(index as usize);
         Some(Sixteen {
-            sets: [set(location.sets[0])?, set(location.sets[1])?],
-            home: location.home,
-            tag: location.tag,
+            sets: [set(location.first())?, set(location.second())?],
+            location,
             key: *key,
         })
     }
@@ -100,8 +99,7 @@ impl<K: Key> Table<K> {
 /// The two candidate sets of one key.
 struct Sixteen<'a, K: Copy> {
     sets: [&'a Cells<K>; 2],
-    home: usize,
-    tag: u32,
+    location: Location,
     key: K,
 }
 
@@ -125,17 +123,17 @@ impl<K: Key> Candidates<K> for Sixteen<'_, K> {
 
     fn find(&self) -> Option<Slot> {
         let [first, second] = self.sets;
-        if let Some(way) = find_first(first, self.home, self.tag, &self.key) {
+        if let Some(way) = find_first(first, &self.location, &self.key) {
             return Some(Slot::new(0, way));
         }
         if !may_overflow(first) {
             return None;
         }
-        Some(Slot::new(1, find(second, self.tag, &self.key)?))
+        Some(Slot::new(1, find(second, self.location.tag(), &self.key)?))
     }
 
     fn choose(&self, now: Ticks) -> Option<(Slot, u32)> {
-        let Choice { slot, tag } = choose(self.sets, self.home, now)?;
+        let Choice { slot, tag } = choose(self.sets, self.location.home(), now)?;
         Some((slot, tag))
     }
 
@@ -156,7 +154,7 @@ impl<K: Key> Candidates<K> for Sixteen<'_, K> {
     }
 
     fn publish(&self, slot: Slot) {
-        self.set(slot, self.key, self.tag);
+        self.set(slot, self.key, self.location.tag());
     }
 
     fn release(&self, slot: Slot) {
@@ -235,7 +233,7 @@ mod tests {
             keys().for_each(|key| open(&table, &key));
             let is_at_home = |key: &FlowKey4| {
                 let sixteen = table.sixteen(key).unwrap();
-                sixteen.find() == Some(Slot::new(0, sixteen.home))
+                sixteen.find() == Some(Slot::new(0, sixteen.location.home()))
             };
             let at_home = keys().filter(is_at_home).count();
             assert!(
@@ -253,13 +251,14 @@ mod tests {
         open(&table, &old);
         let home = |key: &FlowKey4| {
             let sixteen = table.sixteen(key).unwrap();
-            (ptr::from_ref(sixteen.sets[0]), sixteen.home)
+            (ptr::from_ref(sixteen.sets[0]), sixteen.location.home())
         };
-        let new = (1..).map(key).find(|key| home(key) == home(&old)).unwrap();
+        let mut others = (1..10_000).map(key);
+        let new = others.find(|key| home(key) == home(&old)).unwrap();
         let sixteen = table.sixteen(&new).unwrap();
         // What is past its lifetime gives way, though other slots are empty.
         let (slot, tag) = sixteen.choose(Ticks(1 << 20)).unwrap();
-        assert_eq!(slot, Slot::new(0, sixteen.home));
+        assert_eq!(slot, Slot::new(0, sixteen.location.home()));
         assert_eq!(table.entry(&old).unwrap().key, old);
         assert!(sixteen.claim(slot, tag));
         assert!(!sixteen.claim(slot, tag));

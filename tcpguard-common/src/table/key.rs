@@ -61,6 +61,13 @@ pub trait Key: Copy + Eq {
     /// That of no connection: the ports are 0.
     const NONE: Self;
 
+    /// Both ports as one word, as it lies in memory.
+    fn ports(&self) -> u32;
+
+    /// Nobody's key with these addresses.
+    #[must_use]
+    fn without_ports(self) -> Self;
+
     /// A hash that nobody can aim at without the seed.
     fn hash(&self, seed: &Seed) -> u64;
 
@@ -76,14 +83,28 @@ impl Key for FlowKey4 {
     };
 
     #[inline(always)]
+    fn ports(&self) -> u32 {
+        both(self.ports)
+    }
+
+    #[inline(always)]
+    fn without_ports(self) -> Self {
+        Self {
+            ports: [0; 2],
+            ..self
+        }
+    }
+
+    #[inline(always)]
     fn hash(&self, seed: &Seed) -> u64 {
         let [[one, two, ..], _] = seed.addresses;
-        product(self.addresses, [one, two]).wrapping_add(ports(self.ports, seed.ports))
+        product(self.addresses, [one, two])
+            .wrapping_add(u64::from(self.ports()).wrapping_mul(seed.ports))
     }
 
     #[inline(always)]
     fn is(&self, other: &Self) -> bool {
-        differences(self.addresses, other.addresses) | differences(self.ports, other.ports) == 0
+        differences(self.addresses, other.addresses) | (self.ports() ^ other.ports()) == 0
     }
 }
 
@@ -94,12 +115,25 @@ impl Key for FlowKey6 {
     };
 
     #[inline(always)]
+    fn ports(&self) -> u32 {
+        both(self.ports)
+    }
+
+    #[inline(always)]
+    fn without_ports(self) -> Self {
+        Self {
+            ports: [0; 2],
+            ..self
+        }
+    }
+
+    #[inline(always)]
     fn hash(&self, seed: &Seed) -> u64 {
         let [low, high] = self.addresses;
         let [seed_of_low, seed_of_high] = seed.addresses;
         address(low, seed_of_low)
             .wrapping_add(address(high, seed_of_high))
-            .wrapping_add(ports(self.ports, seed.ports))
+            .wrapping_add(u64::from(self.ports()).wrapping_mul(seed.ports))
     }
 
     #[inline(always)]
@@ -108,52 +142,73 @@ impl Key for FlowKey6 {
         let [other_low, other_high] = other.addresses;
         // In two steps: all words at once would take more stack than there is (Linux 6.1).
         differences(low, other_low) == 0
-            && differences(high, other_high) | differences(self.ports, other.ports) == 0
+            && differences(high, other_high) | (self.ports() ^ other.ports()) == 0
     }
 }
 
 /// The bits in which the words differ somewhere.
 #[inline(always)]
-fn differences<const N: usize, T: Copy + Into<u32>>(words: [T; N], others: [T; N]) -> u32 {
+fn differences<const N: usize>(words: [u32; N], others: [u32; N]) -> u32 {
     let pairs = words.into_iter().zip(others);
-    pairs.fold(0, |bits, (word, other)| bits | (word.into() ^ other.into()))
+    pairs.fold(0, |bits, (word, other)| bits | (word ^ other))
 }
 
-/// Where a connection's entry may be: in one of two sets, under a tag; and where it is as a rule.
+/// Where a connection's entry may be: in one of two sets, under a tag; and where it is as a rule. Each of them is
+/// reckoned where it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// Both candidate sets; they may be the same.
-    pub sets: [u32; 2],
-    /// The slot of the first set that it prefers.
-    pub home: usize,
-    /// The tag in either.
-    pub tag: u32,
+    hash: u64,
+    /// The whole hash in each half. The upper half of the hash itself is the good one: as a tag it tells two keys
+    /// apart. But keys that are counted up go around in equal steps there, and with one seed of ten these steps come
+    /// so close to a fraction of the circle that they leave out half of the sets.
+    mixed: u64,
+    sets: u32,
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "each part takes its half of the bits"
+)]
 impl Location {
     /// By the hash of a key, in a table of `sets` sets.
     #[inline(always)]
     #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "each part takes its half of the bits"
-    )]
     pub const fn new(hash: u64, sets: u32) -> Self {
-        // The upper half is the good one: as a tag it tells two keys apart. But keys that are counted up go
-        // around in equal steps there, and with one seed of ten these steps come so close to a fraction of
-        // the circle that they leave out half of the sets.
-        let tag = (hash >> 32) as u32;
-        let mixed = (hash ^ (hash >> 32)).wrapping_mul(GOLDEN);
         Self {
-            sets: [
-                scaled((mixed >> 32) as u32, sets),
-                scaled(mixed as u32, sets),
-            ],
-            // Bits on which the first set does not depend.
-            home: (mixed >> 29) as usize % WAYS,
-            // The lowest mean something else.
-            tag: if tag <= VAIN { tag + VAIN + 1 } else { tag },
+            hash,
+            mixed: (hash ^ (hash >> 32)).wrapping_mul(GOLDEN),
+            sets,
         }
+    }
+
+    /// The candidate set that is preferred.
+    #[inline(always)]
+    #[must_use]
+    pub const fn first(&self) -> u32 {
+        scaled((self.mixed >> 32) as u32, self.sets)
+    }
+
+    /// The other one, which may be the same.
+    #[inline(always)]
+    #[must_use]
+    pub const fn second(&self) -> u32 {
+        scaled(self.mixed as u32, self.sets)
+    }
+
+    /// The slot of the first set that is preferred, by bits on which that set does not depend.
+    #[inline(always)]
+    #[must_use]
+    pub const fn home(&self) -> usize {
+        (self.mixed >> 29) as usize % WAYS
+    }
+
+    /// The tag in either set.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tag(&self) -> u32 {
+        let tag = (self.hash >> 32) as u32;
+        // The lowest mean something else.
+        if tag <= VAIN { tag + VAIN + 1 } else { tag }
     }
 }
 
@@ -177,9 +232,10 @@ const fn product([a, b]: [u32; 2], [one, two]: [u64; 2]) -> u64 {
         .wrapping_mul(two.wrapping_add(b as u64))
 }
 
+/// Both ports as one word: in memory of the order that BPF has here, the first one first.
 #[inline(always)]
-const fn ports([low, high]: [u16; 2], seed: u64) -> u64 {
-    ((high as u64) << 16 | low as u64).wrapping_mul(seed)
+const fn both([low, high]: [u16; 2]) -> u32 {
+    (high as u32) << 16 | low as u32
 }
 
 #[cfg(test)]
@@ -189,7 +245,7 @@ mod tests {
     #[test]
     fn tags_are_never_those_of_slots_without_an_entry() {
         for hash in [0, 1 << 32, 2 << 32, 3 << 32, u64::MAX] {
-            assert!(Location::new(hash, 8).tag > VAIN);
+            assert!(Location::new(hash, 8).tag() > VAIN);
         }
     }
 
@@ -202,7 +258,8 @@ mod tests {
                 addresses: [0x0a00_0001, 0x0a00_0002],
                 ports: [80, port],
             };
-            for set in Location::new(key.hash(&Seed::known(1)), sets).sets {
+            let location = Location::new(key.hash(&Seed::known(1)), sets);
+            for set in [location.first(), location.second()] {
                 *counts.get_mut(usize::try_from(set).unwrap()).unwrap() += 1;
             }
         }

@@ -21,6 +21,7 @@ pub mod host;
 pub mod key;
 
 pub use self::decide::decide;
+use self::key::Location;
 use crate::{
     conn::{entry::Entry, time::Ticks},
     flow::{FlowKey4, FlowKey6},
@@ -114,11 +115,12 @@ pub trait View<K>: Copy {
 /// The slot of the entry of `key` in the first of its sets. As a rule that takes one look, and a processor that
 /// expects so works on the entry while the line is on its way.
 #[inline(always)]
-pub fn find_first<K>(set: impl View<K>, home: usize, tag: u32, key: &K) -> Option<usize> {
+pub fn find_first<K>(set: impl View<K>, location: &Location, key: &K) -> Option<usize> {
+    let home = location.home();
     if set.holds(home, key) {
         return Some(home);
     }
-    find(set, tag, key)
+    find(set, location.tag(), key)
 }
 
 /// The slot of the entry of `key` in either set.
