@@ -166,6 +166,10 @@ pub struct Config {
     pub means: Means,
     /// The hop limits of what the host sends: of IPv4, and of IPv6.
     pub hop_limits: [u16; 2],
+    /// By [`Hook`], whether the first look at a frame is to ask for more than it does of nearly every guard, 0 or 1:
+    /// what [`Config::settled`] says. One number, because each that is asked costs a read, whatever the verifier
+    /// makes of the answer.
+    pub special: [u32; HOOKS],
     /// Of the flow tables' hash.
     pub seed: Seed,
     /// The release that made the programs, as text, with zeros behind it.
@@ -198,6 +202,7 @@ impl Config {
         cookies: When::Off as u32,
         means: Means::NONE,
         hop_limits: [64, 64],
+        special: [0, 0],
         // Known to everybody, but none of zeros, with which all connections would be one to the hash.
         seed: Seed::known(0),
         release: release(),
@@ -207,6 +212,17 @@ impl Config {
             inbound: 0,
         }; MAX_INTERFACES],
     };
+
+    /// With what follows from the rest of it, as the programs are to have it.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        let written_down = self.transcript != Transcript::Off as u32;
+        let raw_ip = self.interfaces.iter().any(|it| it.link() == Link::RawIp);
+        let listed = self.prefixes != [0, 0];
+        let special = written_down || raw_ip;
+        self.special = [special || listed, special].map(u32::from);
+        self
+    }
 
     /// The guarded interfaces, by their slots.
     pub fn guarded(&self) -> impl Iterator<Item = &Interface> {
@@ -300,10 +316,10 @@ impl Adjudication {
 
 const _: () = assert!(Verdict::CELLS < 256);
 const _: () = assert!(size_of::<Policy>() == 16);
-const _: () = assert!(size_of::<Config>() == 216 + 8 * MAX_INTERFACES);
+const _: () = assert!(size_of::<Config>() == 224 + 8 * MAX_INTERFACES);
 const _: () = assert!(core::mem::offset_of!(Config, transcript) == 32);
 const _: () = assert!(core::mem::offset_of!(Config, per_jiffy) == 72);
-const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 216);
+const _: () = assert!(core::mem::offset_of!(Config, interfaces) == 224);
 const _: () = assert!(size_of::<Adjudication>() == 24);
 const _: () = assert!(size_of::<Events>() == 8 * 105);
 // 32 KiB is the most that a per-CPU value may have (PCPU_MIN_UNIT_SIZE).
@@ -312,6 +328,33 @@ const _: () = assert!(size_of::<Counters>() == 24 * Verdict::CELLS + 8 * 512);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_first_look_of_a_guard_that_wants_more_is_special() {
+        let special = |change: fn(&mut Config)| {
+            let mut config = Config::DEFAULT;
+            change(&mut config);
+            config.settled().special
+        };
+        assert_eq!(special(|_| ()), [0, 0]);
+        assert_eq!(special(|it| it.prefixes[1] = 1), [1, 0]);
+        assert_eq!(special(|it| it.interfaces[1].raw_ip = 1), [1, 1]);
+        assert_eq!(special(|it| it.transcript = Transcript::Log as u32), [1, 1]);
+        // Nothing is left of what it was before.
+        let listed = Config {
+            prefixes: [1, 0],
+            ..Config::DEFAULT
+        }
+        .settled();
+        assert_eq!(
+            Config {
+                prefixes: [0, 0],
+                ..listed
+            }
+            .settled(),
+            Config::DEFAULT
+        );
+    }
 
     #[test]
     fn the_map_of_constants_is_named_by_the_version() {

@@ -80,7 +80,7 @@ extern "C" fn ingress_admit(ctx: *mut xdp_md, parsed: *mut Parsed) -> u32 {
 /// connection.
 #[inline(always)]
 fn admit_syn(ctx: &XdpContext, parsed: &mut Parsed) {
-    let (slot, _) = config::interface(ctx);
+    let slot = config::slot(ctx);
     let standing = parsed.standing();
     let trusted = matches!(standing, Standing::Trusted);
     if !trusted && !admits(slot, parsed.ports()[1]) {

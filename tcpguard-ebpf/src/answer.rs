@@ -27,7 +27,7 @@ use crate::{
     config, cookie,
     packet::{Buffer as _, Packet, linear},
     parsed::{Held, Parsed},
-    report,
+    report::{self, Place},
     witness::{Witnessed, port_word},
 };
 
@@ -154,7 +154,7 @@ extern "C" fn ingress_answer(ctx: *mut xdp_md, parsed: *const Parsed) -> u32 {
 #[inline(always)]
 fn send<K: Answered>(ctx: &XdpContext, parsed: &Parsed) -> Option<()> {
     let (key, way) = (K::of(parsed), parsed.way());
-    let (_, link) = config::interface(ctx);
+    let link = Place::of(ctx).link();
     if link == Link::Ethernet && is_for_many(ctx) {
         return None;
     }

@@ -11,6 +11,12 @@ pub(crate) fn now() -> Ticks {
     if is_replayed() {
         return CLOCK.get(0).copied().unwrap_or_default();
     }
+    kernels()
+}
+
+/// The kernel's moment.
+#[inline(always)]
+pub(crate) fn kernels() -> Ticks {
     #[expect(unsafe_code, reason = "a helper of the kernel")]
     // SAFETY: reads a counter; the verifier makes a single load of it.
     let jiffies = unsafe { bpf_jiffies64() };

@@ -11,7 +11,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use tcpguard_common::{
-    abi::{Config, Hook, Interface, MAX_INTERFACES},
+    abi::{Config, Hook, MAX_INTERFACES},
     conn::{seen::Voice, time::Ticks},
     cookie::{Means, When},
     parse::Link,
@@ -62,17 +62,33 @@ impl Hooked for TcContext {
     }
 }
 
-/// The counter slot of this hook's interface, and what its frames begin with.
+/// The slot of this hook's interface.
 #[inline(always)]
-pub(crate) fn interface(ctx: &impl Hooked) -> (usize, Link) {
-    // With one interface there is nothing to look up: the program is attached nowhere else.
-    if constant!(interface_count) <= 1 {
-        return (0, link(0));
+pub(crate) fn slot(ctx: &impl Hooked) -> usize {
+    if has_one_interface() {
+        return 0;
     }
-    match slot_of(ctx.interface_index()) {
-        Some(slot) => (slot, link(slot)),
-        None => (0, Link::Ethernet),
-    }
+    slot_of(ctx.interface_index()).unwrap_or_default()
+}
+
+/// What the frames of the interface in a slot begin with.
+#[inline(always)]
+pub(crate) fn link(slot: usize) -> Link {
+    let slot = if has_one_interface() { 0 } else { slot };
+    let raw_ip = constant!(interfaces[slot % MAX_INTERFACES].raw_ip);
+    Link::from_raw_ip(raw_ip.into())
+}
+
+/// Where there is nothing to look up: the program is attached nowhere else.
+#[inline(always)]
+fn has_one_interface() -> bool {
+    constant!(interface_count) <= 1
+}
+
+/// Whether the first look of this hook asks for more than it does of nearly every guard.
+#[inline(always)]
+pub(crate) fn is_special<C: Hooked>() -> bool {
+    constant!(special[C::HOOK as usize]) != 0
 }
 
 /// Whether a frame that leaves came in by a guarded interface, where XDP has judged it already.
@@ -247,14 +263,4 @@ fn slot_of(index: u32) -> Option<usize> {
         }
     }
     None
-}
-
-#[inline(always)]
-fn link(slot: usize) -> Link {
-    let raw_ip = constant!(interfaces[slot].raw_ip);
-    Interface {
-        raw_ip,
-        ..Interface::default()
-    }
-    .link()
 }

@@ -93,9 +93,12 @@ pub(crate) enum Course {
     Unknown,
 }
 
-/// The tracker's ruling on a plain segment, if its connection plainly goes on.
+/// The tracker's ruling on a plain segment at a moment, if its connection plainly goes on.
 #[inline(always)]
-pub(crate) fn track_plain<C: Hooked, I: Ends<Key: Tabled>>(segment: &Plain<I, TcpView>) -> Course {
+pub(crate) fn track_plain<C: Hooked, I: Ends<Key: Tabled>>(
+    segment: &Plain<I, TcpView>,
+    now: impl FnOnce() -> Ticks,
+) -> Course {
     if !can_be_plain(segment) {
         return Course::Unknown;
     }

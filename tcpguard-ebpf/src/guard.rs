@@ -4,7 +4,7 @@ use tcpguard_common::{
     conn::seen::Voice,
     flow::Ends,
     judge::judge_flags,
-    parse::{self, Plain},
+    parse::{self, Link, Plain},
     policy::Standing,
     reason::Reason,
     verdict::{Bypass, Verdict},
@@ -12,6 +12,7 @@ use tcpguard_common::{
 
 use crate::{
     admission::{self, Admitting, Listed},
+    clock,
     config::{self, Hooked},
     cookie::Cookied,
     evidence::Kept,
@@ -81,8 +82,8 @@ impl<C: Admitting + Buffer + Cookied + Kept + Optioned + Parseable + Tracked + T
 #[inline(always)]
 pub(crate) fn guard<C: Guarded>(ctx: &C) -> Judgement {
     let place = Place::of(ctx);
-    let seen = if config::lists::<C>() {
-        look_at_listed(ctx, place)
+    let seen = if config::is_special::<C>() {
+        look_specially(ctx, place)
     } else {
         look::<C, false>(ctx, place)
     };
@@ -96,9 +97,10 @@ pub(crate) fn guard<C: Guarded>(ctx: &C) -> Judgement {
     judgement
 }
 
-/// [`look`] by a call where sources are listed, so that nobody else pays for asking.
+/// [`look`] by a call where sources are listed, frames have no link layer or judgements are written down, so that
+/// nobody else pays for asking.
 #[inline(never)]
-fn look_at_listed<C: Guarded>(ctx: &C, place: Place) -> u64 {
+fn look_specially<C: Guarded>(ctx: &C, place: Place) -> u64 {
     look::<C, true>(ctx, place)
 }
 
@@ -108,20 +110,20 @@ const ABSENT: u64 = 1 << 8;
 /// Judges and counts a plain segment that is illegal by its flags, or of a connection that is plainly
 /// going on; [`Judgement::bits`], [`ABSENT`], or 0 of any other frame.
 ///
-/// Without calls, unless sources are listed or it is of IPv6: each costs about as much as the parser (9 ns,
-/// AMD EPYC with its returns guarded).
+/// Without calls, unless it is `SPECIAL` or of IPv6: each costs about as much as the parser (9 ns, AMD EPYC with
+/// its returns guarded).
 #[inline(always)]
-fn look<C: Guarded, const LISTED: bool>(ctx: &C, place: Place) -> u64 {
+fn look<C: Guarded, const SPECIAL: bool>(ctx: &C, place: Place) -> u64 {
     let seen = parsed::plain(
         ctx,
-        place.link,
+        link::<SPECIAL>(place),
         #[inline(always)]
         |cursor| {
             let segment = parse::plain4(cursor)?;
-            Some(look_at::<_, _, LISTED>(ctx, place, &segment))
+            Some(look_at::<_, _, SPECIAL>(ctx, place, &segment))
         },
         #[inline(always)]
-        |_| Some(look6::<C, LISTED>(ctx, place)),
+        |_| Some(look6::<C, SPECIAL>(ctx, place)),
     );
     seen.unwrap_or_default()
 }
@@ -129,28 +131,38 @@ fn look<C: Guarded, const LISTED: bool>(ctx: &C, place: Place) -> u64 {
 /// [`look`] at a segment of IPv6. By a call, because its addresses take so much stack that the tracker would not
 /// have enough.
 #[inline(never)]
-fn look6<C: Guarded, const LISTED: bool>(ctx: &C, place: Place) -> u64 {
+fn look6<C: Guarded, const SPECIAL: bool>(ctx: &C, place: Place) -> u64 {
     let seen = parsed::plain(
         ctx,
-        place.link,
+        link::<SPECIAL>(place),
         #[inline(always)]
         |_| None,
         #[inline(always)]
         |cursor| {
             let segment = parse::plain6(cursor)?;
-            Some(look_at::<_, _, LISTED>(ctx, place, &segment))
+            Some(look_at::<_, _, SPECIAL>(ctx, place, &segment))
         },
     );
     seen.unwrap_or_default()
 }
 
+/// What frames begin with; without asking, Ethernet.
 #[inline(always)]
-fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const LISTED: bool>(
+fn link<const SPECIAL: bool>(place: Place) -> Link {
+    if SPECIAL {
+        place.link()
+    } else {
+        Link::Ethernet
+    }
+}
+
+#[inline(always)]
+fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const SPECIAL: bool>(
     ctx: &C,
     place: Place,
     segment: &Plain<I, TcpView>,
 ) -> u64 {
-    let standing = if LISTED {
+    let standing = if SPECIAL && config::lists::<C>() {
         admission::standing::<C>(segment.ip)
     } else {
         Standing::Unlisted
@@ -162,11 +174,11 @@ fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const LISTED: bool>(
     } else if matches!(standing, Standing::Denied) {
         DENIED
     } else {
-        return accept::<C, _>(ctx, place, segment);
+        return accept::<C, _, SPECIAL>(ctx, place, segment);
     };
     let verdict = config::policy::<C>().toward(standing).apply(objection);
     let judgement = Judgement::new(verdict, 0);
-    if LISTED && !judgement.verdict.is_drop() {
+    if SPECIAL && !judgement.verdict.is_drop() {
         return 0;
     }
     report::segment(ctx, place, judgement, flags, ctx.known_octets());
@@ -175,15 +187,16 @@ fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const LISTED: bool>(
 
 /// [`look_at`] a segment with legal flags.
 #[inline(always)]
-fn accept<C: Guarded, I: Ends<Key: Tabled>>(
+fn accept<C: Guarded, I: Ends<Key: Tabled>, const SPECIAL: bool>(
     ctx: &C,
     place: Place,
     segment: &Plain<I, TcpView>,
 ) -> u64 {
     let mut ruling = 0;
     if config::tracking() {
-        match flow::track_plain::<C, _>(segment) {
-            Course::Going(going) if transcript::is_wanted() => ruling = going.bits(),
+        let now = if SPECIAL { clock::now } else { clock::kernels };
+        match flow::track_plain::<C, _>(segment, now) {
+            Course::Going(going) if SPECIAL => ruling = going.bits(),
             Course::Going(_) => {}
             Course::Absent => return ABSENT,
             Course::Unknown => return 0,
@@ -215,7 +228,7 @@ fn look_at_anything<C: Guarded>(ctx: &C, place: Place) -> Judgement {
         // The map has an entry for each hook.
         return frame_without_segment(ctx, place, Verdict::bypass(Bypass::Unreadable), octets);
     };
-    if let Some(verdict) = parsed::whole(ctx, place.link, parsed) {
+    if let Some(verdict) = parsed::whole(ctx, place.link(), parsed) {
         return frame_without_segment(ctx, place, verdict, octets);
     }
     let judgement = judge(ctx, parsed);
@@ -241,7 +254,7 @@ fn frame_without_segment<C: Guarded>(
 /// translated (NAT) it leaves as a segment of another connection, whose reply arrives under that name.
 #[inline(always)]
 pub(crate) fn follow<C: Guarded>(ctx: &C) {
-    let link = Place::of(ctx).link;
+    let link = Place::of(ctx).link();
     ctx.gather();
     if config::tracking()
         && let Some(parsed) = Parsed::of::<C>()

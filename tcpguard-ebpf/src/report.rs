@@ -1,7 +1,7 @@
 //! Counting.
 
 use tcpguard_common::{
-    abi::{Hook, counter_index},
+    abi::{HOOKS, Hook, counter_index},
     conn::ruling::Ruling,
     counters::Counters,
     flags::TcpFlags,
@@ -18,31 +18,33 @@ use crate::{
     packet::opaque,
 };
 
-/// Where a frame is counted, and how it is read once more if its judgement is written down. Two
-/// words, so that it is passed in registers.
+/// Where a frame is seen, and counted.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     /// Into the counters.
     pub(crate) index: usize,
-    pub(crate) link: Link,
 }
 
 impl Place {
     /// Where the frames of this hook and interface are counted.
     #[inline(always)]
     pub(crate) fn of<C: Hooked>(ctx: &C) -> Self {
-        let (slot, link) = config::interface(ctx);
         Self {
-            index: counter_index(slot, C::HOOK),
-            link,
+            index: counter_index(config::slot(ctx), C::HOOK),
         }
+    }
+
+    /// What its frames begin with.
+    #[inline(always)]
+    pub(crate) fn link(self) -> Link {
+        config::link(self.index / HOOKS)
     }
 
     /// Whether its frames begin with the IP header, as functions take it that the verifier checks by
     /// themselves.
     #[inline(always)]
     pub(crate) fn raw_ip(self) -> u32 {
-        u32::from(self.link == Link::RawIp)
+        u32::from(self.link() == Link::RawIp)
     }
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn open_over(
     log: Log,
     maps: Option<&Path>,
 ) -> Result<Ebpf, aya::EbpfError> {
+    let config = &config.settled();
     let slots = (config.interface_count as usize).max(1) * abi::HOOKS;
     let slots = u32::try_from(slots).unwrap_or(u32::MAX);
     let level = log.level();
