@@ -187,12 +187,13 @@ fn stats_and_run_read_what_is_attached_and_leave_it() {
 fn a_guard_of_another_version_is_named_and_not_misread() {
     let (server, _street) = cable();
     let mut object = fs::read(concat!(env!("OUT_DIR"), "/tcpguard.bpf.o")).unwrap();
-    let (ours, theirs) = (abi::CONFIG_MAP.as_bytes(), b".rodata.abi0");
+    let ours = abi::CONFIG_MAP.as_bytes();
+    let theirs = format!("{:0<1$}", abi::CONFIG_MAPS, ours.len());
     let places: Vec<_> = (0..object.len() - ours.len())
         .filter(|at| object[*at..].starts_with(ours))
         .collect();
     for at in places {
-        object[at..at + ours.len()].copy_from_slice(theirs);
+        object[at..at + ours.len()].copy_from_slice(theirs.as_bytes());
     }
     let mut ebpf = EbpfLoader::new().btf(None).load(&object).unwrap();
     let program: &mut Xdp = ebpf
