@@ -240,7 +240,7 @@ fn stray<I: Ends<Key: Tabled + Witnessed + Held> + Listed>(
     // With no room for an entry, that there is none proves nothing.
     let is_stray = can_be_plain(segment)
         && sixteen.find().is_none()
-        && sixteen.choose(seen.now).is_some()
+        && sixteen.has_room(seen.now)
         && !is_learned(seen.now);
     if !is_stray {
         return None;

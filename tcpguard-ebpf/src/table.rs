@@ -350,6 +350,14 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
         Some((self.place(choice as u32)?, (choice >> 32) as u32))
     }
 
+    /// As a rule the set that has just been looked at tells.
+    #[inline(always)]
+    fn has_room(&self, now: Ticks) -> bool {
+        let first = K::set(self.location.first());
+        first.is_some_and(|first| View::used(Shared(first)) < table::WAYS)
+            || self.choose(now).is_some()
+    }
+
     #[inline(always)]
     fn claim(&self, place: Place<K>, there: u32) -> bool {
         let tag = place.tag();

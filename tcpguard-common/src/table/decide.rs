@@ -47,7 +47,7 @@ pub fn decide<K>(
         (Plea::Forged, _) => conn::forged(),
         (Plea::Ignore, _) => Ruling::new(Verdict::IGNORE),
         // With no room for an entry, that there is none proves nothing.
-        (Plea::Refuse, None) if table.choose(seen.now).is_none() => Ruling::table_full(),
+        (Plea::Refuse, None) if !table.has_room(seen.now) => Ruling::table_full(),
         (Plea::Refuse, _) => ruling,
     }
 }

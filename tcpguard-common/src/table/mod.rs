@@ -185,8 +185,9 @@ pub fn choose<K>(sets: [impl View<K>; 2], home: usize, now: Ticks) -> Option<Cho
             tag,
         });
     }
-    let (used, used_there) = (first.used(), second.used());
-    let set = usize::from(used >= NEARLY_FULL && used_there < used);
+    // The other set is a line of memory more.
+    let used = first.used();
+    let set = usize::from(used >= NEARLY_FULL && second.used() < used);
     if let Some(way) = empty(if set == 0 { first } else { second }, home) {
         return Some(Choice {
             slot: Slot::new(set, way),
@@ -235,6 +236,11 @@ pub trait Candidates<K> {
 
     /// Where its entry would go, and the tag that is there; `None` if all slots hold what must not give way.
     fn choose(&self, now: Ticks) -> Option<(Self::Place, u32)>;
+
+    /// Whether there is a slot where its entry might go.
+    fn has_room(&self, now: Ticks) -> bool {
+        self.choose(now).is_some()
+    }
 
     /// Takes a slot for it, if it still has that tag: false if another CPU was faster. What is known of its
     /// connection can then be written; it is found by nobody before [`Candidates::publish`].
