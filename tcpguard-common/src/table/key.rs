@@ -61,7 +61,7 @@ pub trait Key: Copy + Eq {
     /// That of no connection: the ports are 0.
     const NONE: Self;
 
-    /// Both ports as one word, as it lies in memory.
+    /// Both ports as one word, the first one below.
     fn ports(&self) -> u32;
 
     /// Nobody's key with these addresses.
@@ -232,7 +232,7 @@ const fn product([a, b]: [u32; 2], [one, two]: [u64; 2]) -> u64 {
         .wrapping_mul(two.wrapping_add(b as u64))
 }
 
-/// Both ports as one word: in memory of the order that BPF has here, the first one first.
+/// Both ports as one word, as they lie in the memory of a little-endian machine.
 #[inline(always)]
 const fn both([low, high]: [u16; 2]) -> u32 {
     (high as u32) << 16 | low as u32
