@@ -25,7 +25,7 @@ pub fn check(octets: &[u8]) {
     }
 }
 
-/// So few connections that each has its entry, in two worlds: what becomes of a segment hangs neither on
+/// So few connections that each has its entry while it lives, in two worlds: what becomes of a segment hangs neither on
 /// addresses nor on where sequence numbers and time begin.
 fn alike(octets: &[u8]) {
     let mut one = World::<FlowKey4>::new([0, 0], Ticks(1000), false);

@@ -114,7 +114,9 @@ impl<K: Numbered> World<K> {
     fn case<'a>(&self, step: &'a Move, before: Option<Conn>) -> Case<'a> {
         let up = (step.side == 0) != self.upside_down;
         let way = if up { Way::Up } else { Way::Down };
-        let [me, other] = way.order(before.map_or([Half::SILENT; 2], |conn| conn.halves));
+        // One past its lifetime may have given way in one world and not in another.
+        let live = before.filter(|conn| conn.is_live(self.now));
+        let [me, other] = way.order(live.map_or([Half::SILENT; 2], |conn| conn.halves));
         let [first, second] = self.origins;
         let origins = [[first, second], [second, first]][step.side];
         Case {
