@@ -5,6 +5,7 @@ mod common;
 use std::{
     fs::{self, DirBuilder},
     io::{Read as _, Write as _},
+    iter,
     net::{TcpListener, TcpStream},
     os::unix::fs::DirBuilderExt as _,
     path::{self, PathBuf},
@@ -431,14 +432,17 @@ fn what_a_deleted_namespace_leaves_is_removed_by_the_next_attach_anywhere() {
 #[test]
 fn what_a_deleted_namespace_leaves_is_not_of_the_next_one_with_its_number() {
     own_bpffs();
-    let left = left_by_a_namespace();
     let inode = |pins: &path::Path| {
         let name = pins.file_name().unwrap().to_str().unwrap();
         name.split_once('-').unwrap().0.to_owned()
     };
-    // A namespace goes in its own time, and then the lowest number that is free is the next one's.
-    let next = eventually("a namespace with its number", || {
-        Some(ours("next")).filter(|next| inode(&pins(next)) == inode(&left))
+    // A namespace goes in its own time, and then the lowest number that is free is the next one's: of another
+    // namespace, where other tests come and go meanwhile.
+    let (left, next) = eventually("a namespace with the number of another", || {
+        let left = left_by_a_namespace();
+        let mut others = iter::repeat_with(|| ours("next")).take(50);
+        let next = others.find(|next| inode(&pins(next)) == inode(&left))?;
+        Some((left, next))
     });
     assert!(left.exists());
     let status = common::json(next.command(TCPGUARD).args(["status", "--json"]));
