@@ -162,7 +162,7 @@ fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const SPECIAL: bool>(
     place: Place,
     segment: &Plain<I, TcpView>,
 ) -> u64 {
-    let standing = if SPECIAL && config::lists::<C>() {
+    let standing = if SPECIAL {
         admission::standing::<C>(segment.ip)
     } else {
         Standing::Unlisted

@@ -11,7 +11,7 @@
 
 use core::{
     intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd, atomic_xchg},
-    ptr::NonNull,
+    ptr::{self, NonNull},
 };
 
 use tcpguard_common::{
@@ -70,11 +70,18 @@ impl<K: Tabled> Place<K> {
         unsafe { &raw mut (*self.shared.entry_at(self.slot.way())).key }
     }
 
+    /// The ports of its key, as one word.
+    #[inline(always)]
+    fn ports(self) -> *mut u32 {
+        // SAFETY: within the set.
+        ptr::from_mut(unsafe { (*self.key()).ports_mut() }).cast()
+    }
+
     /// From now on it is the entry of nobody.
     #[inline(always)]
     fn vacate(self) {
         // SAFETY: within the entry.
-        unsafe { K::ports_of(self.key()).write_volatile(0) }
+        unsafe { self.ports().write_volatile(0) }
     }
 }
 
@@ -92,9 +99,6 @@ pub(crate) trait Tabled: Key {
 
     /// [`table::choose`] of two sets, likewise; in the upper half the tag.
     fn choose(location: &Location, now: Ticks) -> u64;
-
-    /// Where the ports of a key are, as one word.
-    fn ports_of(key: *mut Self) -> *mut u32;
 }
 
 impl Tabled for FlowKey4 {
@@ -122,12 +126,6 @@ impl Tabled for FlowKey4 {
             now.0,
         )
     }
-
-    #[inline(always)]
-    fn ports_of(key: *mut Self) -> *mut u32 {
-        // SAFETY: the field lies within the key.
-        unsafe { (&raw mut (*key).ports).cast() }
-    }
 }
 
 impl Tabled for FlowKey6 {
@@ -154,12 +152,6 @@ impl Tabled for FlowKey6 {
             location.home() as u32,
             now.0,
         )
-    }
-
-    #[inline(always)]
-    fn ports_of(key: *mut Self) -> *mut u32 {
-        // SAFETY: as above.
-        unsafe { (&raw mut (*key).ports).cast() }
     }
 }
 
@@ -379,10 +371,9 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
 
     #[inline(always)]
     fn publish(&self, place: Place<K>) {
-        let key = place.key();
         // SAFETY: within the set.
-        unsafe { key.write(self.key.without_ports()) }
-        exchange(K::ports_of(key), self.key.ports());
+        unsafe { place.key().write(self.key.without_ports()) }
+        exchange(place.ports(), self.key.ports());
         exchange(place.tag(), self.location.tag());
     }
 

@@ -290,7 +290,7 @@ fn clear(object: &mut Ebpf, remains: Conn) {
         set.tags = [EMPTY; WAYS];
         set.used = 0;
         set.entries = [Entry {
-            key: FlowKey4::NONE,
+            key: FlowKey4::default(),
             conn: remains,
         }; WAYS];
         table.set(index, set, 0).unwrap();

@@ -35,7 +35,7 @@ impl<K: Key> Table<K> {
     #[must_use]
     pub fn new(connections: u32, seed: Seed) -> Self {
         let free = Entry {
-            key: K::NONE,
+            key: K::default(),
             conn: Conn::SILENT,
         };
         let set = |_| Cells {
@@ -142,7 +142,7 @@ impl<K: Key> Candidates<K> for Sixteen<'_, K> {
             .cells(slot)
             .is_some_and(|(there, _)| there.get() == tag);
         if is_there {
-            self.set(slot, K::NONE, BUSY);
+            self.set(slot, K::default(), BUSY);
         }
         if is_there
             && tag == EMPTY
@@ -158,7 +158,7 @@ impl<K: Key> Candidates<K> for Sixteen<'_, K> {
     }
 
     fn release(&self, slot: Slot) {
-        self.set(slot, K::NONE, VAIN);
+        self.set(slot, K::default(), VAIN);
     }
 
     fn with<R>(&self, slot: Slot, work: impl FnOnce(&mut Entry<K>) -> R) -> R {

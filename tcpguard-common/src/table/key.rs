@@ -57,16 +57,26 @@ const fn word(number: u64, nth: u64) -> u64 {
 /// chance, and keys that meet in all bits are in the same sets (after Thorup, "High Speed Hashing for Integers and Strings", pair-multiply-shift, which adds
 /// another word of seed to halve that). No product waits for another, so a
 /// processor works on all of them at once.
-pub trait Key: Copy + Eq {
-    /// That of no connection: the ports are 0.
-    const NONE: Self;
+///
+/// The default is nobody's: no connection has a port 0.
+pub trait Key: Copy + Default + Eq {
+    /// The ports of both ends.
+    fn ports_mut(&mut self) -> &mut [u16; 2];
 
-    /// Both ports as one word, the first one below.
-    fn ports(&self) -> u32;
+    /// Both ports as one word, as they lie in the memory of a little-endian machine.
+    #[inline(always)]
+    fn ports(mut self) -> u32 {
+        let [low, high] = *self.ports_mut();
+        u32::from(high) << 16 | u32::from(low)
+    }
 
     /// Nobody's key with these addresses.
+    #[inline(always)]
     #[must_use]
-    fn without_ports(self) -> Self;
+    fn without_ports(mut self) -> Self {
+        *self.ports_mut() = [0; 2];
+        self
+    }
 
     /// A hash that nobody can aim at without the seed.
     fn hash(&self, seed: &Seed) -> u64;
@@ -77,22 +87,9 @@ pub trait Key: Copy + Eq {
 }
 
 impl Key for FlowKey4 {
-    const NONE: Self = Self {
-        addresses: [0; 2],
-        ports: [0; 2],
-    };
-
     #[inline(always)]
-    fn ports(&self) -> u32 {
-        both(self.ports)
-    }
-
-    #[inline(always)]
-    fn without_ports(self) -> Self {
-        Self {
-            ports: [0; 2],
-            ..self
-        }
+    fn ports_mut(&mut self) -> &mut [u16; 2] {
+        &mut self.ports
     }
 
     #[inline(always)]
@@ -109,22 +106,9 @@ impl Key for FlowKey4 {
 }
 
 impl Key for FlowKey6 {
-    const NONE: Self = Self {
-        addresses: [[0; 4]; 2],
-        ports: [0; 2],
-    };
-
     #[inline(always)]
-    fn ports(&self) -> u32 {
-        both(self.ports)
-    }
-
-    #[inline(always)]
-    fn without_ports(self) -> Self {
-        Self {
-            ports: [0; 2],
-            ..self
-        }
+    fn ports_mut(&mut self) -> &mut [u16; 2] {
+        &mut self.ports
     }
 
     #[inline(always)]
@@ -230,12 +214,6 @@ const fn address([a, b, c, d]: [u32; 4], [one, two, three, four]: [u64; 4]) -> u
 const fn product([a, b]: [u32; 2], [one, two]: [u64; 2]) -> u64 {
     one.wrapping_add(a as u64)
         .wrapping_mul(two.wrapping_add(b as u64))
-}
-
-/// Both ports as one word, as they lie in the memory of a little-endian machine.
-#[inline(always)]
-const fn both([low, high]: [u16; 2]) -> u32 {
-    (high as u32) << 16 | low as u32
 }
 
 #[cfg(test)]
