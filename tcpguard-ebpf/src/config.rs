@@ -201,10 +201,11 @@ pub(crate) fn voice<C: Hooked>() -> Voice {
     }
 }
 
-/// Whether connections that were there before are still learned at `now`.
+/// Whether connections that were there before are still learned at `now`. Already, if the moment from which on they
+/// are has not come: the loader's clock may be a tick ahead of this one.
 #[inline(always)]
 pub(crate) fn learns(now: Ticks) -> bool {
-    now.since(constant!(learn_from)) < constant!(learn_for)
+    now.past(constant!(learn_from)) < constant!(learn_for)
 }
 
 /// Whether connections of others go through this host.

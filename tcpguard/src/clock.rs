@@ -23,7 +23,8 @@ pub fn per_jiffy() -> u64 {
     Ticks::per_jiffy(hz())
 }
 
-/// The moment as the programs see it, to a tick or two.
+/// The moment as the programs see it, or a tick or two ahead: jiffies begin to count when the boot has come to its
+/// timers (240 ms late were seen, `/proc/timer_list`), and each is counted when it is over.
 #[must_use]
 pub fn now() -> Ticks {
     let hz = hz();

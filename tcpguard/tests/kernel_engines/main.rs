@@ -11,6 +11,7 @@ mod captures;
 mod conversations;
 mod egress;
 mod fuzz;
+mod learning;
 mod mutated;
 #[path = "../random/mod.rs"]
 mod random;
