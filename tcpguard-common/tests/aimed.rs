@@ -19,9 +19,10 @@ use tcpguard_common::{
     flags::TcpFlags,
     flow::{FlowKey4, FlowKey6, Way},
     table::{
-        Choice, EMPTY, VAIN, View, WAYS, choose,
+        EMPTY, VAIN, View, WAYS,
         host::Table,
         key::{Key, Location, Seed},
+        room::{Choice, choose},
         sets_for,
     },
     verdict::Verdict,

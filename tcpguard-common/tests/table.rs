@@ -8,7 +8,7 @@
 
 mod segment;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use tcpguard_common::{
     conn::{
@@ -57,12 +57,42 @@ fn state(table: &Table<FlowKey4>, key: &FlowKey4) -> Option<State> {
 }
 
 #[test]
-fn at_the_limit_at_most_one_in_ten_thousand_finds_no_slot() {
+fn at_the_limit_everybody_finds_a_slot() {
     for limit in [1 << 14, 100_000, 1 << 20] {
         let table = Table::new(limit, Seed::known(1));
-        let full = (0..limit).filter(|number| !establish(&table, &key(*number), 0));
-        let full = full.count();
-        assert!(full <= limit as usize / 10_000, "{full} of {limit}");
+        // As many a second all the time, for a minute.
+        let now = |number| number / (limit / (60 * SECOND));
+        let full = (0..limit).filter(|number| !establish(&table, &key(*number), now(*number)));
+        assert_eq!(full.count(), 0, "of {limit}");
+    }
+}
+
+/// A table is never again as it was when it was empty: after a while each slot has had an entry.
+#[test]
+fn at_the_limit_everybody_does_after_all_have_come_and_gone_many_times() {
+    let limit = 1 << 14;
+    let table = Table::new(limit, Seed::known(1));
+    let mut live: VecDeque<_> = (0..limit).map(key).collect();
+    for key in &live {
+        establish(&table, key, 0);
+    }
+    let (rounds, share) = (100, limit / 10);
+    for round in 1..=rounds {
+        let now = round * 2 * lifetime(State::Closed);
+        // Somewhere among those that are there, of which none was heard since it was established.
+        live.rotate_left(live.len() * 7 / 19);
+        for key in live.drain(..share as usize) {
+            let reset = seen(TcpFlags::RST, 101, 0, now - lifetime(State::Closed) - 1);
+            let _ = step(&table, &key, Way::Up, &reset);
+        }
+        let newcomers = (limit + round * share..).map(key).take(share as usize);
+        live.extend(newcomers);
+        let newcomers = live.range(live.len() - share as usize..);
+        let full = newcomers.filter(|key| !establish(&table, key, now));
+        assert_eq!(full.count(), 0, "in round {round}");
+    }
+    for key in &live {
+        assert_eq!(state(&table, key), Some(State::Established));
     }
 }
 

@@ -18,8 +18,9 @@ use tcpguard_common::{
     conn::{entry::Entry, time::Ticks},
     flow::{FlowKey4, FlowKey6},
     table::{
-        self, BUSY, Candidates, Choice, EMPTY, Set, Slot, VAIN, View,
+        self, BUSY, Candidates, EMPTY, Set, Slot, VAIN, View,
         key::{Key, Location},
+        room::{self, Choice, Neighbourhood},
     },
 };
 
@@ -97,8 +98,14 @@ pub(crate) trait Tabled: Key {
     /// would be one for all that follows. A [`Slot`]'s number plus one, or 0.
     fn find(&self) -> u32;
 
-    /// [`table::choose`] of two sets, likewise; in the upper half the tag.
+    /// [`room::choose`] of two sets, likewise; in the upper half the tag.
     fn choose(location: &Location, now: Ticks) -> u64;
+
+    /// [`room::spare`] of the second set, likewise.
+    fn spare(location: &Location, now: Ticks) -> u64;
+
+    /// [`room::make_room`], likewise; no tag.
+    fn make_room(&self, now: Ticks, really: bool) -> u32;
 }
 
 impl Tabled for FlowKey4 {
@@ -126,6 +133,16 @@ impl Tabled for FlowKey4 {
             now.0,
         )
     }
+
+    #[inline(always)]
+    fn spare(location: &Location, now: Ticks) -> u64 {
+        spare_slot4(location.second(), now.0)
+    }
+
+    #[inline(always)]
+    fn make_room(&self, now: Ticks, really: bool) -> u32 {
+        make_room4(self, now.0, really.into())
+    }
 }
 
 impl Tabled for FlowKey6 {
@@ -152,6 +169,16 @@ impl Tabled for FlowKey6 {
             location.home() as u32,
             now.0,
         )
+    }
+
+    #[inline(always)]
+    fn spare(location: &Location, now: Ticks) -> u64 {
+        spare_slot6(location.second(), now.0)
+    }
+
+    #[inline(always)]
+    fn make_room(&self, now: Ticks, really: bool) -> u32 {
+        make_room6(self, now.0, really.into())
     }
 }
 
@@ -206,10 +233,62 @@ fn choose<K: Tabled>(first: u32, second: u32, home: u32, now: u32) -> u64 {
     let (Some(first), Some(second)) = (K::set(first), K::set(second)) else {
         return 0;
     };
-    let choice = table::choose([Shared(first), Shared(second)], home as usize, Ticks(now));
+    tagged(room::choose(
+        [Shared(first), Shared(second)],
+        home as usize,
+        Ticks(now),
+    ))
+}
+
+/// The number of a slot, and in the upper half its tag.
+#[inline(always)]
+fn tagged(choice: Option<Choice>) -> u64 {
     choice.map_or(0, |Choice { slot, tag }| {
         u64::from(tag) << 32 | u64::from(number(Some(slot)))
     })
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn spare_slot4(second: u32, now: u32) -> u64 {
+    spare::<FlowKey4>(second, now)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn spare_slot6(second: u32, now: u32) -> u64 {
+    spare::<FlowKey6>(second, now)
+}
+
+#[inline(always)]
+fn spare<K: Tabled>(second: u32, now: u32) -> u64 {
+    let spare = K::set(second).and_then(|set| room::spare(Shared(set), Ticks(now)));
+    tagged(spare.map(|(way, tag)| Choice {
+        slot: Slot::new(1, way),
+        tag,
+    }))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn make_room4(key: *const FlowKey4, now: u32, really: u32) -> u32 {
+    make_room(key, now, really)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn make_room6(key: *const FlowKey6, now: u32, really: u32) -> u32 {
+    make_room(key, now, really)
+}
+
+#[inline(always)]
+fn make_room<K: Tabled>(key: *const K, now: u32, really: u32) -> u32 {
+    // SAFETY: as in `find`.
+    let Some(key) = (unsafe { key.as_ref() }) else {
+        return 0;
+    };
+    let place = room::make_room(&Sixteen::of(key), Ticks(now), really != 0);
+    number(place.map(|place| place.slot))
 }
 
 impl<'a, K: Tabled> Sixteen<'a, K> {
@@ -245,15 +324,15 @@ impl<'a, K: Tabled> Sixteen<'a, K> {
 
     /// Of the number of a slot plus one.
     #[inline(always)]
-    fn place(&self, number: u32) -> Option<Place<K>> {
+    fn numbered(&self, number: u32) -> Option<Place<K>> {
         let number = number.checked_sub(1)? as usize;
-        let slot = Slot::new(number / table::WAYS, number);
-        let shared = Shared(K::set(if slot.set() == 0 {
-            self.location.first()
-        } else {
-            self.location.second()
-        })?);
-        Some(Place { shared, slot })
+        self.place(Slot::new(number / table::WAYS, number))
+    }
+
+    /// The same, and in the upper half the tag.
+    #[inline(always)]
+    fn choice(&self, bits: u64) -> Option<(Place<K>, u32)> {
+        Some((self.numbered(bits as u32)?, (bits >> 32) as u32))
     }
 }
 
@@ -324,7 +403,7 @@ impl<K: Key> View<K> for Shared<K> {
     #[inline(always)]
     fn readiness(self, way: usize, now: Ticks) -> u32 {
         // SAFETY: as above; a torn read makes another entry give way, no worse.
-        table::readiness(unsafe { &*self.entry_at(way) }, now)
+        room::readiness(unsafe { &*self.entry_at(way) }, now)
     }
 }
 
@@ -333,13 +412,17 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
 
     #[inline(always)]
     fn find(&self) -> Option<Place<K>> {
-        self.place(self.key.find())
+        self.numbered(self.key.find())
     }
 
     #[inline(always)]
     fn choose(&self, now: Ticks) -> Option<(Place<K>, u32)> {
-        let choice = K::choose(&self.location, now);
-        Some((self.place(choice as u32)?, (choice >> 32) as u32))
+        self.choice(K::choose(&self.location, now))
+    }
+
+    #[inline(always)]
+    fn make_room(&self, now: Ticks, really: bool) -> Option<Place<K>> {
+        self.numbered(self.key.make_room(now, really))
     }
 
     /// As a rule the set that has just been looked at tells.
@@ -348,6 +431,7 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
         let first = K::set(self.location.first());
         first.is_some_and(|first| View::used(Shared(first)) < table::WAYS)
             || self.choose(now).is_some()
+            || self.make_room(now, false).is_some()
     }
 
     #[inline(always)]
@@ -389,5 +473,34 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
         // SAFETY: within the set. Another CPU may hold it as well: every field is a number of which
         // any value is valid, and the core reads each once.
         work(unsafe { &mut *place.shared.entry_at(place.slot.way()) })
+    }
+}
+
+impl<K: Tabled> Neighbourhood<K> for Sixteen<'_, K> {
+    type Neighbour<'k>
+        = Sixteen<'k, K>
+    where
+        Self: 'k;
+
+    #[inline(always)]
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    #[inline(always)]
+    fn place(&self, slot: Slot) -> Option<Place<K>> {
+        let shared = Shared(K::set(self.location.set(slot))?);
+        Some(Place { shared, slot })
+    }
+
+    #[inline(always)]
+    fn spare(&self, now: Ticks) -> Option<(Place<K>, u32)> {
+        self.choice(K::spare(&self.location, now))
+    }
+
+    #[inline(always)]
+    fn resident(&self, place: Place<K>) -> Option<Sixteen<'_, K>> {
+        // SAFETY: within the set. Another CPU may write it as well: any value is a key.
+        Some(Sixteen::of(unsafe { &*place.key() }))
     }
 }

@@ -17,8 +17,10 @@ mod shuffle;
 use std::{
     collections::{BTreeMap, BTreeSet},
     hint,
+    ops::Range,
     sync::atomic::{AtomicU32, Ordering},
     thread,
+    time::Duration,
 };
 
 use aya::{
@@ -56,6 +58,10 @@ const PASS: u32 = 2;
 
 /// Established connections, numbers from 0 on: of three slots they take two.
 const GOOD: u32 = 64;
+/// So many that some find both of their sets full of others, and after how many of them those before are still.
+const CROWD: u32 = 80;
+const WAVE: u32 = 8;
+const STILL: Duration = Duration::from_millis(600);
 /// Half-open ones, numbers from here on, which contend for the third.
 const BEGUN: (u32, u32) = (1 << 12, 1 << 8);
 const SEED: u64 = 1;
@@ -264,9 +270,15 @@ fn established(object: &Ebpf) -> usize {
     entries.len()
 }
 
-/// Three segments of each of so many connections.
-fn establish(object: &mut Ebpf, connections: u32) {
-    let there = Shuffle::from(0);
+/// Three segments of each of these connections; as many must be in the table then.
+fn establish(object: &mut Ebpf, connections: Range<u32>) {
+    say(object, connections.clone());
+    assert_eq!(established(object), connections.end as usize);
+}
+
+/// Three segments of each of these connections.
+fn say(object: &mut Ebpf, connections: Range<u32>) {
+    let there = Shuffle::from(connections.start);
     for (frame, shuffle) in [
         (client(TcpFlags::SYN, 0, 0), there),
         (
@@ -276,9 +288,8 @@ fn establish(object: &mut Ebpf, connections: u32) {
         (client(TcpFlags::ACK, 1, 1), there),
     ] {
         shuffle.set(object).unwrap();
-        run(object, &frame, connections);
+        run(object, &frame, connections.end - connections.start);
     }
-    assert_eq!(established(object), connections as usize);
 }
 
 /// Forgets all connections, but leaves this in the memory of each.
@@ -301,7 +312,7 @@ fn clear(object: &mut Ebpf, remains: Conn) {
 fn two_cpus_that_fill_one_table_lose_and_mix_up_no_connection() {
     let ((mut object, _namespace), cpus) = (open(), cpus());
     // A SYN that is held against what is left of it is ignored.
-    establish(&mut object, 1);
+    establish(&mut object, 0..1);
     let remains = entries(&object).first().unwrap().conn;
     let [first, second] = [0, FILLING].map(|first| Part::Fill { first });
     let mut lost = 0;
@@ -324,7 +335,7 @@ fn two_cpus_that_fill_one_table_lose_and_mix_up_no_connection() {
 fn two_cpus_that_push_others_out_lose_no_established_connection() {
     let (mut object, _namespace) = open();
     let good = GOOD as usize;
-    establish(&mut object, GOOD);
+    establish(&mut object, 0..GOOD);
     let cpus = cpus();
     let [there, back] = [false, true].map(|back| Part::GoOn { back });
     for round in 0..ROUNDS {
@@ -343,4 +354,31 @@ fn two_cpus_that_push_others_out_lose_no_established_connection() {
             assert_eq!(established(&object), good, "round {round}, {parts:?}");
         }
     }
+}
+
+#[test]
+fn who_finds_both_sets_full_makes_one_that_is_still_move_and_nobody_is_lost() {
+    let (mut object, _namespace) = open();
+    say(&mut object, 0..CROWD);
+    let remembered = established(&object);
+    assert!(remembered < CROWD as usize, "none of them has to move");
+    let (mut object, _namespace) = open();
+    for first in (0..CROWD).step_by(WAVE as usize) {
+        establish(&mut object, first..first + WAVE);
+        thread::sleep(STILL);
+    }
+    // Two CPUs that make them move at once.
+    let cpus = cpus();
+    for _ in 0..ROUNDS {
+        turn(&mut object, cpus, [Part::Open, Part::Open]);
+        assert_eq!(established(&object), CROWD as usize);
+    }
+    assert_eq!(objected(&object), BTreeMap::new());
+    // Each is found where it is now.
+    for way in [false, true] {
+        let part = Part::GoOn { back: way };
+        turn(&mut object, cpus, [part, part]);
+    }
+    assert_eq!(objected(&object), BTreeMap::new());
+    assert_eq!(established(&object), CROWD as usize);
 }

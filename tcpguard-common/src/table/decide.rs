@@ -59,7 +59,9 @@ const ATTEMPTS: usize = 3;
 #[inline(always)]
 fn take<K, T: Candidates<K>>(table: &T, seen: &Seen) -> Option<T::Place> {
     for _ in 0..ATTEMPTS {
-        let (slot, tag) = table.choose(seen.now)?;
+        let Some((slot, tag)) = table.choose(seen.now) else {
+            return table.make_room(seen.now, true);
+        };
         if table.claim(slot, tag) {
             return Some(slot);
         }

@@ -6,9 +6,11 @@ use alloc::boxed::Box;
 use core::cell::Cell;
 
 use super::{
-    BUSY, Candidates, Choice, EMPTY, Set, Slot, VAIN, View, WAYS, choose, decide, find, find_first,
+    BUSY, Candidates, EMPTY, Set, Slot, VAIN, View, WAYS, decide, find, find_first,
     key::{Key, Location, Seed},
-    may_overflow, readiness, sets_for,
+    may_overflow,
+    room::{self, Choice, Neighbourhood, choose, readiness, spare},
+    sets_for,
 };
 use crate::{
     conn::{self, Conn, entry::Entry, ruling::Ruling, seen::Seen, time::Ticks, witness::Plea},
@@ -89,6 +91,7 @@ impl<K: Key> Table<K> {
         let location = Location::new(key.hash(&self.seed), count);
         let set = |index: u32| self.sets.get(index as usize);
         Some(Sixteen {
+            table: self,
             sets: [set(location.first())?, set(location.second())?],
             location,
             key: *key,
@@ -97,7 +100,8 @@ impl<K: Key> Table<K> {
 }
 
 /// The two candidate sets of one key.
-struct Sixteen<'a, K: Copy> {
+struct Sixteen<'a, K: Key> {
+    table: &'a Table<K>,
     sets: [&'a Cells<K>; 2],
     location: Location,
     key: K,
@@ -135,6 +139,10 @@ impl<K: Key> Candidates<K> for Sixteen<'_, K> {
     fn choose(&self, now: Ticks) -> Option<(Slot, u32)> {
         let Choice { slot, tag } = choose(self.sets, self.location.home(), now)?;
         Some((slot, tag))
+    }
+
+    fn make_room(&self, now: Ticks, really: bool) -> Option<Slot> {
+        room::make_room(self, now, really)
     }
 
     fn claim(&self, slot: Slot, tag: u32) -> bool {
@@ -176,6 +184,32 @@ impl<K: Key> Candidates<K> for Sixteen<'_, K> {
     }
 }
 
+impl<K: Key> Neighbourhood<K> for Sixteen<'_, K> {
+    type Neighbour<'k>
+        = Sixteen<'k, K>
+    where
+        Self: 'k;
+
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    fn place(&self, slot: Slot) -> Option<Slot> {
+        Some(slot)
+    }
+
+    fn spare(&self, now: Ticks) -> Option<(Slot, u32)> {
+        let [_, second] = self.sets;
+        let (way, tag) = spare(second, now)?;
+        Some((Slot::new(1, way), tag))
+    }
+
+    fn resident(&self, slot: Slot) -> Option<Sixteen<'_, K>> {
+        let (_, entry) = self.cells(slot)?;
+        self.table.sixteen(&entry.get().key)
+    }
+}
+
 impl<K: Key> View<K> for &Cells<K> {
     fn tag(self, way: usize) -> u32 {
         self.tags.get(way).map_or(BUSY, Cell::get)
@@ -202,7 +236,7 @@ impl<K: Key> View<K> for &Cells<K> {
 mod tests {
     use core::ptr;
 
-    use super::{super::NEARLY_FULL, *};
+    use super::{super::room::NEARLY_FULL, *};
     use crate::{conn::seen::Voice, flags::TcpFlags, flow::FlowKey4};
 
     fn key(number: u32) -> FlowKey4 {

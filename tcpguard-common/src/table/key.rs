@@ -1,6 +1,6 @@
 //! Where in the table a key is looked for.
 
-use super::{VAIN, WAYS};
+use super::{Slot, VAIN, WAYS};
 use crate::flow::{FlowKey4, FlowKey6};
 
 /// What makes the hash of a table its own, from a good source of randomness.
@@ -177,6 +177,17 @@ impl Location {
     #[must_use]
     pub const fn second(&self) -> u32 {
         scaled(self.mixed as u32, self.sets)
+    }
+
+    /// The set that a slot is in.
+    #[inline(always)]
+    #[must_use]
+    pub const fn set(&self, slot: Slot) -> u32 {
+        if slot.set() == 0 {
+            self.first()
+        } else {
+            self.second()
+        }
     }
 
     /// The slot of the first set that is preferred, by bits on which that set does not depend.

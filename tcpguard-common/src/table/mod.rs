@@ -9,7 +9,8 @@
 //! An entry needs no removing: one that is past its state's lifetime is free. If there is neither an
 //! empty slot nor a free one, a connection that has ended gives way, then the oldest one that is
 //! half open. One that is established or closing never does, so no flood of SYNs can push it out;
-//! where all sixteen are such, the new one is not remembered, and passes.
+//! where all sixteen are such, one of them moves to its own other set. Only if none can, the new one is not
+//! remembered, and passes ([`room`]).
 //!
 //! Nobody locks. A slot is claimed by exchanging its tag for [`BUSY`] and its key for that of nobody,
 //! filled, and published by its key and its tag. What two CPUs can do to one connection is told in
@@ -19,6 +20,7 @@ mod decide;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod key;
+pub mod room;
 
 pub use self::decide::decide;
 use self::key::Location;
@@ -55,8 +57,8 @@ pub struct Set<K> {
 const _: () = assert!(size_of::<Set<FlowKey4>>() == 9 * 64);
 const _: () = assert!(size_of::<Set<FlowKey6>>() == 12 * 64);
 
-/// Sets of a table for `connections` of them: at that limit six slots of eight are used, which leaves
-/// one newcomer of ten thousand without a slot by chance.
+/// Sets of a table for `connections` of them: at that limit six slots of eight are used, and by chance no newcomer of
+/// a million is without a slot.
 #[must_use]
 pub const fn sets_for(connections: u32) -> u32 {
     const FILLED: u32 = 6;
@@ -108,7 +110,7 @@ pub trait View<K>: Copy {
     /// Whether the entry of a slot is that of `key`.
     fn holds(self, way: usize, key: &K) -> bool;
 
-    /// How readily the entry of a slot gives way, by [`readiness`].
+    /// How readily the entry of a slot gives way, by [`room::readiness`].
     fn readiness(self, way: usize, now: Ticks) -> u32;
 }
 
@@ -135,95 +137,17 @@ pub fn find<K>(set: impl View<K>, tag: u32, key: &K) -> Option<usize> {
     set.holds(way, key).then_some(way)
 }
 
-/// Whether connections that prefer this set may be in their other one: [`choose`] puts them there only where
-/// this one is nearly full, and it stays so. Nearly none is, so that one line of memory tells as a rule that
-/// there is no entry.
+/// Whether connections that prefer this set may be in their other one: they go there only where this one is nearly full,
+/// and it stays so. Where it is not, one line of memory tells that there is no entry.
 #[inline(always)]
 pub fn may_overflow<K>(set: impl View<K>) -> bool {
-    set.used() >= NEARLY_FULL
+    set.used() >= room::NEARLY_FULL
 }
 
 /// The first slot with this tag, from slot `from` on.
 #[inline(always)]
 fn tagged<K>(set: impl View<K>, tag: u32, from: usize) -> Option<usize> {
     (0..WAYS).find(|way| *way >= from && set.tag(*way) == tag)
-}
-
-/// How readily an entry gives way to another: never at 0, and the greater the sooner.
-#[inline(always)]
-pub fn readiness<K>(entry: &Entry<K>, now: Ticks) -> u32 {
-    entry.conn.readiness(now)
-}
-
-/// The readiness of what is no connection any more.
-const FREE: u32 = u32::MAX;
-
-/// Slots of a set that are used before another set is looked at. With one more, four newcomers of ten thousand would
-/// find no slot where the table is as full as it is made for; with one less, each tenth connection of a table that
-/// is half full would be in its second set.
-const NEARLY_FULL: usize = WAYS - 3;
-
-/// A slot for a new entry, and the tag that it had then: if that is another by now, somebody else has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// Where the entry goes.
-    pub slot: Slot,
-    /// What was there.
-    pub tag: u32,
-}
-
-/// Where a new entry goes: an empty slot, or the one that gives way most readily.
-///
-/// Its home is preferred. So is the first set until it is nearly full, so that most connections are found there.
-#[inline(always)]
-pub fn choose<K>(sets: [impl View<K>; 2], home: usize, now: Ticks) -> Option<Choice> {
-    let [first, second] = sets;
-    let tag = first.tag(home);
-    if readiness_of(first, home, tag, now) == FREE {
-        return Some(Choice {
-            slot: Slot::new(0, home),
-            tag,
-        });
-    }
-    // The other set is a line of memory more.
-    let used = first.used();
-    let set = usize::from(used >= NEARLY_FULL && second.used() < used);
-    if let Some(way) = empty(if set == 0 { first } else { second }, home) {
-        return Some(Choice {
-            slot: Slot::new(set, way),
-            tag: EMPTY,
-        });
-    }
-    let mut best = 0;
-    let mut choice = None;
-    for slot in (0..2 * WAYS).map(Slot) {
-        let view = if slot.set() == 0 { first } else { second };
-        let tag = view.tag(slot.way());
-        let readiness = readiness_of(view, slot.way(), tag, now);
-        if readiness > best {
-            best = readiness;
-            let slot = Slot::new(slot.set(), view.forget(slot.way(), tag));
-            choice = Some(Choice { slot, tag });
-        }
-    }
-    choice
-}
-
-/// How readily what is in a slot with this tag gives way. What is empty does not: nothing is there.
-#[inline(always)]
-fn readiness_of<K>(set: impl View<K>, way: usize, tag: u32, now: Ticks) -> u32 {
-    match tag {
-        EMPTY | BUSY => 0,
-        VAIN => FREE,
-        _ => set.readiness(way, now),
-    }
-}
-
-/// The first empty slot, from slot `from` on and around.
-#[inline(always)]
-fn empty<K>(set: impl View<K>, from: usize) -> Option<usize> {
-    let mut ways = (0..WAYS).map(|step| (from + step) % WAYS);
-    ways.find(|way| set.tag(*way) == EMPTY)
 }
 
 /// The sixteen slots of one connection, and what can be done to them.
@@ -237,9 +161,13 @@ pub trait Candidates<K> {
     /// Where its entry would go, and the tag that is there; `None` if all slots hold what must not give way.
     fn choose(&self, now: Ticks) -> Option<(Self::Place, u32)>;
 
+    /// If there is no such slot: takes one as [`Candidates::claim`] does whose entry goes elsewhere, or says which one
+    /// it could be.
+    fn make_room(&self, now: Ticks, really: bool) -> Option<Self::Place>;
+
     /// Whether there is a slot where its entry might go.
     fn has_room(&self, now: Ticks) -> bool {
-        self.choose(now).is_some()
+        self.choose(now).is_some() || self.make_room(now, false).is_some()
     }
 
     /// Takes a slot for it, if it still has that tag: false if another CPU was faster. What is known of its

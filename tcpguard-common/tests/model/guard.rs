@@ -64,6 +64,10 @@ impl Candidates<FlowKey4> for Slot {
         Some(((), 0))
     }
 
+    fn make_room(&self, _: Ticks, _: bool) -> Option<()> {
+        None
+    }
+
     fn claim(&self, (): (), _: u32) -> bool {
         true
     }
