@@ -12,7 +12,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use tcpguard_common::{
-    abi::Fullness,
+    abi::{Fullness, Hook},
     conn::{
         self,
         ruling::Ruling,
@@ -22,18 +22,17 @@ use tcpguard_common::{
     },
     flags::TcpFlags,
     flow::{Ends, Way},
-    parse::{self, Link, Plain},
+    parse::Plain,
     policy::Standing,
     table::{self, Candidates as _},
 };
 
 use crate::{
-    admission::{self, Listed},
     clock::{self, now},
     config::{self, Hooked},
     maps::FULLNESS,
     options::{self, Optioned},
-    parsed::{self, Held, Parsed, TcpView},
+    parsed::{Held, Parsed, TcpView},
     table::{Sixteen, Tabled},
     witness::Witnessed,
 };
@@ -44,8 +43,8 @@ pub(crate) trait Tracked {
     fn rule4(&self, parsed: &Parsed) -> u32;
     /// The same of IPv6.
     fn rule6(&self, parsed: &Parsed) -> u32;
-    /// The [`Stray`] of a frame with a plain segment that has no entry, as bits, or 0.
-    fn stray(&self, raw_ip: u32) -> u64;
+    /// The same on a plain segment that has no entry, if it belongs to no connection for certain; else 0.
+    fn rule_stray(&self) -> u32;
 }
 
 impl Tracked for XdpContext {
@@ -60,8 +59,8 @@ impl Tracked for XdpContext {
     }
 
     #[inline(always)]
-    fn stray(&self, raw_ip: u32) -> u64 {
-        ingress_stray(self.ctx, raw_ip)
+    fn rule_stray(&self) -> u32 {
+        ingress_stray(self.ctx)
     }
 }
 
@@ -78,7 +77,7 @@ impl Tracked for TcContext {
 
     /// What this host sends is not held against it.
     #[inline(always)]
-    fn stray(&self, _: u32) -> u64 {
+    fn rule_stray(&self) -> u32 {
         0
     }
 }
@@ -87,7 +86,7 @@ impl Tracked for TcContext {
 pub(crate) enum Course {
     /// It is of a connection that goes on.
     Going(Ruling),
-    /// There is no entry.
+    /// There is no entry. What may be a stray is written down where the tracker is asked about it.
     Absent,
     /// Who asks has to ask again.
     Unknown,
@@ -95,8 +94,9 @@ pub(crate) enum Course {
 
 /// The tracker's ruling on a plain segment at a moment, if its connection plainly goes on.
 #[inline(always)]
-pub(crate) fn track_plain<C: Hooked, I: Ends<Key: Tabled>>(
+pub(crate) fn track_plain<C: Hooked, I: Ends<Key: Tabled + Held>>(
     segment: &Plain<I, TcpView>,
+    standing: Standing,
     now: impl FnOnce() -> Ticks,
 ) -> Course {
     if !can_be_plain(segment) {
@@ -105,10 +105,16 @@ pub(crate) fn track_plain<C: Hooked, I: Ends<Key: Tabled>>(
     let tcp = segment.tcp;
     let (key, way) = segment.ip.key(tcp.source_port(), tcp.destination_port());
     let sixteen = Sixteen::of(&key);
-    let Some(place) = sixteen.find_inline() else {
+    let found = sixteen.find_inline();
+    let seen = Seen::plain(tcp, segment.payload_len, now(), config::voice::<C>());
+    let Some(place) = found else {
+        if matches!(C::HOOK, Hook::Ingress)
+            && let Some(parsed) = Parsed::of::<C>()
+        {
+            parsed.set_stray(key, way, seen, standing);
+        }
         return Course::Absent;
     };
-    let seen = Seen::plain(tcp, segment.payload_len, now(), config::voice::<C>());
     let ruling = sixteen.with(place, |entry| {
         conn::track_plain(&mut entry.conn, way, &seen)
     });
@@ -120,33 +126,6 @@ pub(crate) fn track_plain<C: Hooked, I: Ends<Key: Tabled>>(
 fn can_be_plain<I>(segment: &Plain<I, TcpView>) -> bool {
     let turns = TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::RST);
     !segment.tcp.flags().intersects(turns) && !segment.has_wanted_options()
-}
-
-/// A plain segment that belongs to no connection for certain.
-#[derive(Clone, Copy)]
-pub(crate) struct Stray {
-    pub(crate) ruling: Ruling,
-    pub(crate) flags: TcpFlags,
-    pub(crate) standing: Standing,
-}
-
-impl Stray {
-    #[inline(always)]
-    fn bits(self) -> u64 {
-        u64::from(self.ruling.bits())
-            | u64::from(self.flags.bits()) << 32
-            | (self.standing as u64) << 48
-    }
-
-    /// Of such bits, or of 0.
-    #[inline(always)]
-    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
-        (bits != 0).then(|| Self {
-            ruling: Ruling::from_trusted_bits(bits as u32),
-            flags: TcpFlags::new((bits >> 32) as u16),
-            standing: Standing::from_number((bits >> 48) as u32),
-        })
-    }
 }
 
 /// Whether a SYN is of a connection that is open, or being opened.
@@ -213,48 +192,29 @@ extern "C" fn ingress_flow6(ctx: *mut xdp_md, parsed: *const Parsed) -> u32 {
 /// entered, but for those that may have one. Of what [`arriving`] might find otherwise, 0.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn ingress_stray(ctx: *mut xdp_md, raw_ip: u32) -> u64 {
-    let link = Link::from_raw_ip(raw_ip);
-    let found = parsed::plain(
-        &XdpContext::new(ctx),
-        link,
-        #[inline(always)]
-        |cursor| stray(ctx, &parse::plain4(cursor)?),
-        #[inline(always)]
-        |cursor| stray(ctx, &parse::plain6(cursor)?),
-    );
-    found.map_or(0, Stray::bits)
+extern "C" fn ingress_stray(ctx: *mut xdp_md) -> u32 {
+    let Some(parsed) = Parsed::of::<XdpContext>() else {
+        return 0;
+    };
+    let (way, seen) = (parsed.way(), &parsed.seen);
+    if parsed.version == 4 {
+        stray(ctx, &parsed.key4, way, seen)
+    } else {
+        stray(ctx, &parsed.key6, way, seen)
+    }
 }
 
 #[inline(always)]
-fn stray<I: Ends<Key: Tabled + Witnessed + Held> + Listed>(
-    ctx: *mut xdp_md,
-    segment: &Plain<I, TcpView>,
-) -> Option<Stray> {
-    let voice = config::voice::<XdpContext>();
-    let parsed = Parsed::of::<XdpContext>()?;
-    parsed.seen = Seen::plain(segment.tcp, segment.payload_len, now(), voice);
-    let way = parsed.name(segment);
-    let (key, seen) = (I::Key::of(parsed), &parsed.seen);
-    let sixteen = Sixteen::of(key);
+fn stray<K: Tabled + Witnessed>(ctx: *mut xdp_md, key: &K, way: Way, seen: &Seen) -> u32 {
     // With no room for an entry, that there is none proves nothing.
-    let is_stray = can_be_plain(segment)
-        && sixteen.find().is_none()
-        && sixteen.has_room(seen.now)
-        && !is_learned(seen.now);
-    if !is_stray {
-        return None;
+    if is_learned(seen.now) || !Sixteen::of(key).has_room(seen.now) {
+        return 0;
     }
-    let ruling = match hear(ctx, key, way, seen) {
-        Plea::Refuse => conn::refuse(seen),
-        Plea::Forged => conn::forged(),
-        Plea::Adopt | Plea::Prove | Plea::Ignore => return None,
-    };
-    Some(Stray {
-        ruling,
-        flags: seen.flags,
-        standing: admission::standing::<XdpContext>(segment.ip),
-    })
+    match hear(ctx, key, way, seen) {
+        Plea::Refuse => conn::refuse(seen).bits(),
+        Plea::Forged => conn::forged().bits(),
+        Plea::Adopt | Plea::Prove | Plea::Ignore => 0,
+    }
 }
 
 #[unsafe(no_mangle)]

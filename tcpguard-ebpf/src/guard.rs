@@ -1,7 +1,7 @@
 //! What both hooks do with a frame.
 
 use tcpguard_common::{
-    conn::seen::Voice,
+    conn::{ruling::Ruling, seen::Voice},
     flow::Ends,
     judge::judge_flags,
     parse::{self, Link, Plain},
@@ -16,10 +16,10 @@ use crate::{
     config::{self, Hooked},
     cookie::Cookied,
     evidence::Kept,
-    flow::{self, Course, Stray, Tracked},
+    flow::{self, Course, Tracked},
     options::Optioned,
     packet::Buffer,
-    parsed::{self, Parseable, Parsed, TcpView},
+    parsed::{self, Held, Parseable, Parsed, TcpView},
     report::{self, Place},
     table::Tabled,
     transcript::{self, Transcribe},
@@ -157,7 +157,7 @@ fn link<const SPECIAL: bool>(place: Place) -> Link {
 }
 
 #[inline(always)]
-fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const SPECIAL: bool>(
+fn look_at<C: Guarded, I: Ends<Key: Tabled + Held> + Listed, const SPECIAL: bool>(
     ctx: &C,
     place: Place,
     segment: &Plain<I, TcpView>,
@@ -174,7 +174,7 @@ fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const SPECIAL: bool>(
     } else if matches!(standing, Standing::Denied) {
         DENIED
     } else {
-        return accept::<C, _, SPECIAL>(ctx, place, segment);
+        return accept::<C, _, SPECIAL>(ctx, place, segment, standing);
     };
     let verdict = config::policy::<C>().toward(standing).apply(objection);
     let judgement = Judgement::new(verdict, 0);
@@ -187,15 +187,16 @@ fn look_at<C: Guarded, I: Ends<Key: Tabled> + Listed, const SPECIAL: bool>(
 
 /// [`look_at`] a segment with legal flags.
 #[inline(always)]
-fn accept<C: Guarded, I: Ends<Key: Tabled>, const SPECIAL: bool>(
+fn accept<C: Guarded, I: Ends<Key: Tabled + Held>, const SPECIAL: bool>(
     ctx: &C,
     place: Place,
     segment: &Plain<I, TcpView>,
+    standing: Standing,
 ) -> u64 {
     let mut ruling = 0;
     if config::tracking() {
         let now = if SPECIAL { clock::now } else { clock::kernels };
-        match flow::track_plain::<C, _>(segment, now) {
+        match flow::track_plain::<C, _>(segment, standing, now) {
             Course::Going(going) if SPECIAL => ruling = going.bits(),
             Course::Going(_) => {}
             Course::Absent => return ABSENT,
@@ -210,14 +211,25 @@ fn accept<C: Guarded, I: Ends<Key: Tabled>, const SPECIAL: bool>(
 /// no entry. By a call, because the tracker needs all of the stack that there is.
 #[inline(never)]
 fn look_again<C: Guarded>(ctx: &C, place: Place, is_absent: bool) -> Judgement {
-    if is_absent && let Some(stray) = Stray::from_bits(ctx.stray(place.raw_ip())) {
-        let policy = config::policy::<C>().toward(stray.standing);
-        let verdict = policy.apply(stray.ruling.verdict());
-        let judgement = Judgement::new(verdict, stray.ruling.bits());
-        report::segment(ctx, place, judgement, stray.flags, ctx.known_octets());
+    if is_absent && let Some(judgement) = look_at_stray(ctx, place) {
         return judgement;
     }
     look_at_anything(ctx, place)
+}
+
+/// Judges and counts a plain segment that belongs to no connection for certain.
+#[inline(always)]
+fn look_at_stray<C: Guarded>(ctx: &C, place: Place) -> Option<Judgement> {
+    let bits = ctx.rule_stray();
+    if bits == 0 {
+        return None;
+    }
+    let parsed = Parsed::of::<C>()?;
+    let policy = config::policy::<C>().toward(parsed.standing());
+    let verdict = policy.apply(Ruling::from_trusted_bits(bits).verdict());
+    let judgement = Judgement::new(verdict, bits);
+    report::segment(ctx, place, judgement, parsed.flags(), ctx.known_octets());
+    Some(judgement)
 }
 
 /// Judges and counts a frame that may be anything.

@@ -22,8 +22,8 @@ use tcpguard_common::{
         offer::Offer,
     },
     flags::TcpFlags,
-    flow::{Ends, FlowKey4, FlowKey6, Way},
-    parse::{self, Link, Plain},
+    flow::{FlowKey4, FlowKey6, Way},
+    parse::{self, Link},
     policy::Standing,
     segment::{Addresses, Segment},
     verdict::Verdict,
@@ -106,13 +106,14 @@ impl Parsed {
         self.is_answered = 0;
     }
 
-    /// Writes down which connection a plain segment is of, and returns which way it goes.
+    /// A plain segment without an entry, of which nobody has parsed more.
     #[inline(always)]
-    pub(crate) fn name<I: Ends<Key: Held>>(&mut self, segment: &Plain<I, TcpView>) -> Way {
-        let tcp = segment.tcp;
-        let (key, way) = segment.ip.key(tcp.source_port(), tcp.destination_port());
-        *I::Key::of_mut(self) = key;
-        way
+    pub(crate) fn set_stray<K: Held>(&mut self, key: K, way: Way, seen: Seen, standing: Standing) {
+        self.version = K::VERSION;
+        *K::of_mut(self) = key;
+        self.way = way as u32;
+        self.seen = seen;
+        self.standing = standing as u16;
     }
 
     /// Which way the segment goes.
@@ -193,6 +194,8 @@ impl Parsed {
 
 /// A key that there is memory for.
 pub(crate) trait Held {
+    /// Of IP.
+    const VERSION: u16;
     /// Where it is.
     fn of(parsed: &Parsed) -> &Self;
     /// The same, to be written.
@@ -200,6 +203,8 @@ pub(crate) trait Held {
 }
 
 impl Held for FlowKey4 {
+    const VERSION: u16 = 4;
+
     #[inline(always)]
     fn of(parsed: &Parsed) -> &Self {
         &parsed.key4
@@ -212,6 +217,8 @@ impl Held for FlowKey4 {
 }
 
 impl Held for FlowKey6 {
+    const VERSION: u16 = 6;
+
     #[inline(always)]
     fn of(parsed: &Parsed) -> &Self {
         &parsed.key6

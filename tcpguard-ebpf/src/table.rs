@@ -15,7 +15,7 @@ use core::{
 };
 
 use tcpguard_common::{
-    conn::{entry::Entry, time::Ticks},
+    conn::{Conn, entry::Entry, time::Ticks},
     flow::{FlowKey4, FlowKey6},
     table::{
         self, BUSY, Candidates, EMPTY, Set, Slot, VAIN, View,
@@ -76,6 +76,13 @@ impl<K: Tabled> Place<K> {
     fn ports(self) -> *mut u32 {
         // SAFETY: within the set.
         ptr::from_mut(unsafe { (*self.key()).ports_mut() }).cast()
+    }
+
+    /// What is known of the connection, in words.
+    #[inline(always)]
+    fn conn(self) -> *mut u32 {
+        // SAFETY: within the set.
+        unsafe { &raw mut (*self.shared.entry_at(self.slot.way())).conn }.cast()
     }
 
     /// From now on it is the entry of nobody.
@@ -502,5 +509,16 @@ impl<K: Tabled> Neighbourhood<K> for Sixteen<'_, K> {
     fn resident(&self, place: Place<K>) -> Option<Sixteen<'_, K>> {
         // SAFETY: within the set. Another CPU may write it as well: any value is a key.
         Some(Sixteen::of(unsafe { &*place.key() }))
+    }
+
+    /// Word by word, as the stack has no room for all of it.
+    #[inline(always)]
+    fn copy(&self, from: Place<K>, _: &Sixteen<'_, K>, to: Place<K>) {
+        for at in 0..size_of::<Conn>() / size_of::<u32>() {
+            // SAFETY: within the entry.
+            let word = unsafe { from.conn().add(at).read_volatile() };
+            // SAFETY: as above.
+            unsafe { to.conn().add(at).write_volatile(word) }
+        }
     }
 }

@@ -208,6 +208,11 @@ impl<K: Key> Neighbourhood<K> for Sixteen<'_, K> {
         let (_, entry) = self.cells(slot)?;
         self.table.sixteen(&entry.get().key)
     }
+
+    fn copy(&self, from: Slot, resident: &Sixteen<'_, K>, to: Slot) {
+        let conn = self.with(from, |entry| entry.conn);
+        resident.with(to, |entry| entry.conn = conn);
+    }
 }
 
 impl<K: Key> View<K> for &Cells<K> {

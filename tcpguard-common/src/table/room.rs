@@ -33,16 +33,16 @@ pub struct Choice {
     pub tag: u32,
 }
 
-/// Where a new entry goes: home if that is free, else to another free slot, else where what is there gives way most
-/// readily.
+/// Where a new entry goes: home if what was there has ended, else to an empty slot, else where what is there gives way
+/// most readily.
 ///
-/// As long as slots were never used, the lines of tags tell which. Then the first set is preferred until it is nearly
-/// full, and after that the one of which fewer are used.
+/// As long as there are empty slots, the lines of tags tell which: of the first set until that is nearly full, then of
+/// the one that has more of them.
 #[inline(always)]
 pub fn choose<K>(sets: [impl View<K>; 2], home: usize, now: Ticks) -> Option<Choice> {
     let [first, second] = sets;
     let tag = first.tag(home);
-    if readiness_of(first, home, tag, now) == FREE {
+    if tag != EMPTY && readiness_of(first, home, tag, now) == FREE {
         let slot = Slot::new(0, home);
         return Some(Choice { slot, tag });
     }
@@ -127,6 +127,9 @@ pub trait Neighbourhood<K>: Candidates<K> {
 
     /// The slots of the connection whose entry is in a slot.
     fn resident(&self, place: Self::Place) -> Option<Self::Neighbour<'_>>;
+
+    /// Copies what is known of such a one to a slot of its own.
+    fn copy(&self, from: Self::Place, resident: &Self::Neighbour<'_>, to: Self::Place);
 }
 
 /// [`Candidates::make_room`] where sixteen entries stay: one that is still, and in the first of its own sets, moves to
@@ -158,18 +161,17 @@ pub fn make_room<K, T: Neighbourhood<K>>(table: &T, now: Ticks, really: bool) ->
 /// Moves an entry, and claims the slot that it was in. Its copy is found before it is gone, and given back if another
 /// CPU has taken the entry meanwhile.
 #[inline(always)]
-fn relocate<K, T: Candidates<K>>(
+fn relocate<'k, K, T: Neighbourhood<K> + 'k>(
     table: &T,
     from: T::Place,
-    mover: &impl Neighbourhood<K, Place = T::Place>,
+    mover: &T::Neighbour<'k>,
     to: T::Place,
     tag: u32,
 ) -> bool {
     if !mover.claim(to, tag) {
         return false;
     }
-    let conn = table.with(from, #[inline(always)] |entry| entry.conn);
-    mover.with(to, #[inline(always)] |entry| entry.conn = conn);
+    table.copy(from, mover, to);
     mover.publish(to);
     let is_claimed = table.claim(from, mover.location().tag());
     if !is_claimed {
