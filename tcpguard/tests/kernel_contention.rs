@@ -16,7 +16,7 @@ mod shuffle;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    hint,
+    hint, iter,
     ops::Range,
     sync::atomic::{AtomicU32, Ordering},
     thread,
@@ -58,10 +58,11 @@ const PASS: u32 = 2;
 
 /// Established connections, numbers from 0 on: of three slots they take two.
 const GOOD: u32 = 64;
-/// So many that some find both of their sets full of others, and after how many of them those before are still.
-const CROWD: u32 = 80;
-const WAVE: u32 = 8;
-const STILL: Duration = Duration::from_millis(600);
+/// So many that some find both of their sets full of others; after how many of them, and how long, those before are
+/// still.
+const CROWD: u32 = 82;
+const WAVE: u32 = 2;
+const STILL: Duration = Duration::from_millis(520);
 /// Half-open ones, numbers from here on, which contend for the third.
 const BEGUN: (u32, u32) = (1 << 12, 1 << 8);
 const SEED: u64 = 1;
@@ -358,13 +359,17 @@ fn two_cpus_that_push_others_out_lose_no_established_connection() {
 
 #[test]
 fn who_finds_both_sets_full_makes_one_that_is_still_move_and_nobody_is_lost() {
+    let waves = || {
+        let later = (GOOD..CROWD).step_by(WAVE as usize);
+        iter::once(0..GOOD).chain(later.map(|first| first..first + WAVE))
+    };
     let (mut object, _namespace) = open();
-    say(&mut object, 0..CROWD);
+    waves().for_each(|wave| say(&mut object, wave));
     let remembered = established(&object);
     assert!(remembered < CROWD as usize, "none of them has to move");
     let (mut object, _namespace) = open();
-    for first in (0..CROWD).step_by(WAVE as usize) {
-        establish(&mut object, first..first + WAVE);
+    for wave in waves() {
+        establish(&mut object, wave);
         thread::sleep(STILL);
     }
     // Two CPUs that make them move at once.

@@ -262,24 +262,63 @@ mod tests {
         assert!(!ruling.is_table_full());
     }
 
+    /// Of a hundred of these connections, how many are at home.
+    fn at_home(table: &Table<FlowKey4>, keys: impl ExactSizeIterator<Item = FlowKey4>) -> usize {
+        let count = keys.len();
+        let is_at_home = |key: &FlowKey4| {
+            let sixteen = table.sixteen(key).unwrap();
+            sixteen.find() == Some(Slot::new(0, sixteen.location.home()))
+        };
+        keys.filter(is_at_home).count() * 100 / count
+    }
+
     #[test]
     fn connections_are_at_home_as_a_rule() {
         let limit = 60_000;
-        // Of a hundred, with a tenth, half and all of the connections that the table is for.
+        // With a tenth, half and all of the connections that the table is for.
         for (share, least) in [(10, 95), (2, 78), (1, 56)] {
             let table = Table::new(limit, Seed::known(1));
             let keys = || (0..limit / share).map(key);
             keys().for_each(|key| open(&table, &key));
-            let is_at_home = |key: &FlowKey4| {
-                let sixteen = table.sixteen(key).unwrap();
-                sixteen.find() == Some(Slot::new(0, sixteen.location.home()))
+            let at_home = at_home(&table, keys());
+            assert!(at_home >= least, "{at_home} of a hundred");
+        }
+    }
+
+    #[test]
+    fn fewer_are_at_home_when_all_have_come_and_gone() {
+        // So late that what was last heard at 0 is over.
+        const LATE: u32 = 1 << 16;
+        let limit: u32 = 12_000;
+        for (share, some) in [(10, 90..95), (2, 60..66), (1, 23..28)] {
+            let table = Table::new(limit, Seed::known(1));
+            let count = limit / share;
+            let mut live: Vec<_> = (0..count).collect();
+            let mut chance = 1_u64;
+            let enter = |number| {
+                let ack = Seen {
+                    flags: TcpFlags::ACK,
+                    now: Ticks(LATE + number / 400),
+                    ..SYN
+                };
+                let ruling = table.decide(&key(number), Way::Up, &ack, || Plea::Adopt);
+                assert!(ruling.is_adopted());
             };
-            let at_home = keys().filter(is_at_home).count();
-            assert!(
-                at_home >= keys().count() * least / 100,
-                "{at_home} of {}",
-                keys().count()
-            );
+            live.iter().for_each(|number| enter(*number));
+            for turn in 0..20 * count {
+                // Knuth's MMIX.
+                chance = chance
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                let gone = live.swap_remove((chance >> 33) as usize % live.len());
+                let gone = table.sixteen(&key(gone)).unwrap();
+                gone.with(gone.find().unwrap(), |entry| entry.conn = Conn::SILENT);
+                let new = count + turn;
+                enter(new);
+                live.push(new);
+            }
+            let at_home = at_home(&table, live.iter().map(|number| key(*number)));
+            assert!(some.contains(&at_home), "{at_home} of a hundred");
         }
     }
 

@@ -1,9 +1,6 @@
 //! Room for a new entry: an empty slot, one whose entry gives way, or one whose entry moves.
 
-use super::{
-    BUSY, Candidates, EMPTY, Slot, VAIN, View, WAYS,
-    key::Location,
-};
+use super::{BUSY, Candidates, EMPTY, Slot, VAIN, View, WAYS, key::Location};
 use crate::conn::{
     Conn,
     entry::Entry,
