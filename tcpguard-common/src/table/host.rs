@@ -304,7 +304,9 @@ mod tests {
                 let ruling = table.decide(&key(number), Way::Up, &ack, || Plea::Adopt);
                 assert!(ruling.is_adopted());
             };
-            live.iter().for_each(|number| enter(*number));
+            for number in &live {
+                enter(*number);
+            }
             for turn in 0..20 * count {
                 // Knuth's MMIX.
                 chance = chance
