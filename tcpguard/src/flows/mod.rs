@@ -50,7 +50,8 @@ impl Flows {
         connections
     }
 
-    /// Hands over every live connection with the slot that it stays in, in the order of these.
+    /// Hands over every live connection with the slot that it is in, in the order of these: there it stays, but for one
+    /// that makes room for another.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(usize, Connection)) {
         let now = clock::now();
         for_each(&self.v4, |slot, entry| {

@@ -2,7 +2,8 @@
 //!
 //! Of a set of empty slots it touches the one line of tags. An entry is copied whole, and taken only
 //! if its tag is the same before and after; so it is one connection, whose two halves may stem from
-//! moments a few nanoseconds apart.
+//! moments a few nanoseconds apart. One that makes room for another in the middle of a walk may be met twice,
+//! or not at all.
 
 use std::mem::offset_of;
 

@@ -4,23 +4,24 @@
 //! walk -> (slot, octets of both directions) -> Ledger -> Past -> the same slot at the next walk
 //! ```
 //!
-//! A connection stays in its slot, and walks come by slots in their order: so neither ends nor hashes
-//! need to be remembered, and a million connections take a few megabytes.
+//! A connection stays in its slot as a rule, and walks come by slots in their order: so of its ends a few bits
+//! are enough, and a million connections take a few megabytes. One that has made room for another and moved
+//! is not known again.
 
 use std::{collections::VecDeque, iter::Peekable};
 
-/// What a slot's connection had moved, the original direction first.
-type Record = (usize, [u64; 2]);
+/// A slot, a few bits of whose connection it holds, and what that had moved, the original direction first.
+type Record = (usize, u8, [u64; 2]);
 
 /// Octets of memory that are taken, and given back, at once.
 const CHUNK: usize = 1 << 16;
-/// The longest record: three numbers of ten octets.
-const LONGEST: usize = 30;
+/// The longest record: three numbers of ten octets, and one.
+const LONGEST: usize = 31;
 
 /// Records in the order of their slots.
 ///
-/// Of each are written how many slots it is from the one before it and both octets, seven bits of a
-/// number in an octet (LEB128): most are small.
+/// Of each are written how many slots it is from the one before it, whose it is, and both octets, seven bits of
+/// a number in an octet (LEB128): most are small.
 #[derive(Default)]
 pub(super) struct Ledger {
     chunks: VecDeque<Vec<u8>>,
@@ -29,8 +30,8 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Writes what the connection in a slot behind all others has moved.
-    pub(super) fn write(&mut self, slot: usize, octets: [u64; 2]) {
+    /// Writes what the connection in a slot behind all others has moved, and seven bits that tell it apart.
+    pub(super) fn write(&mut self, slot: usize, whose: u8, octets: [u64; 2]) {
         let [up, down] = octets;
         let distance = (slot - self.slot) as u64;
         self.slot = slot;
@@ -39,7 +40,7 @@ impl Ledger {
             self.chunks.push_back(Vec::with_capacity(CHUNK));
         }
         if let Some(chunk) = self.chunks.back_mut() {
-            for number in [distance, up, down] {
+            for number in [distance, u64::from(whose & 0x7f), up, down] {
                 put(chunk, number);
             }
         }
@@ -55,11 +56,11 @@ impl Ledger {
 pub(super) struct Past(Peekable<Reading>);
 
 impl Past {
-    /// What the connection in this slot had moved; each call asks for a later one.
-    pub(super) fn at(&mut self, slot: usize) -> Option<[u64; 2]> {
-        while self.0.next_if(|(earlier, _)| *earlier < slot).is_some() {}
-        let (_, octets) = self.0.next_if(|(found, _)| *found == slot)?;
-        Some(octets)
+    /// What the connection in this slot had moved, if it is the same one; each call asks for a later slot.
+    pub(super) fn at(&mut self, slot: usize, whose: u8) -> Option<[u64; 2]> {
+        while self.0.next_if(|(earlier, ..)| *earlier < slot).is_some() {}
+        let (_, before, octets) = self.0.next_if(|(found, ..)| *found == slot)?;
+        (before == whose & 0x7f).then_some(octets)
     }
 }
 
@@ -91,10 +92,10 @@ impl Iterator for Reading {
         }
         let mut rest = self.chunks.front()?.get(self.read..)?;
         let before = rest.len();
-        let [distance, up, down] = [(); 3].map(|()| take(&mut rest));
+        let [distance, whose, up, down] = [(); 4].map(|()| take(&mut rest));
         self.read += before - rest.len();
         self.slot += usize::try_from(distance).unwrap_or(0);
-        Some((self.slot, [up, down]))
+        Some((self.slot, u8::try_from(whose).unwrap_or(0), [up, down]))
     }
 }
 
@@ -134,10 +135,10 @@ mod tests {
             (9_000_000, [u64::MAX, 7]),
         ];
         for (slot, octets) in records {
-            ledger.write(slot, octets);
+            ledger.write(slot, 127, octets);
         }
         let mut past = ledger.read();
-        let found = [0, 1, 2, 8_999_999, 9_000_000, 9_000_001].map(|slot| past.at(slot));
+        let found = [0, 1, 2, 8_999_999, 9_000_000, 9_000_001].map(|slot| past.at(slot, 127));
         let [first, second, last] = records.map(|(_, octets)| Some(octets));
         assert_eq!(found, [first, second, None, None, last, None]);
     }
@@ -146,13 +147,13 @@ mod tests {
     fn a_million_take_a_few_megabytes_which_are_given_back_on_the_way() {
         let mut ledger = Ledger::default();
         for slot in 0..1 << 20 {
-            ledger.write(slot, [1_000, 100_000]);
+            ledger.write(slot, 1, [1_000, 100_000]);
         }
         assert!(ledger.chunks.len() * CHUNK <= 8 << 20);
         let mut past = ledger.read();
         for slot in 0..1 << 20 {
-            assert_eq!(past.at(slot), Some([1_000, 100_000]));
+            assert_eq!(past.at(slot, 1), Some([1_000, 100_000]));
         }
-        assert_eq!(past.at(1 << 20), None);
+        assert_eq!(past.at(1 << 20, 1), None);
     }
 }

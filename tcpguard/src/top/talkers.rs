@@ -42,10 +42,20 @@ impl Share {
     }
 }
 
+fn write(ledger: &mut Ledger, slot: usize, connection: &Connection) {
+    ledger.write(slot, whose(connection), octets(connection));
+}
+
+/// A few bits that tell a connection apart from another one in its slot, where ports seldom go together.
+#[expect(clippy::cast_possible_truncation, reason = "the lower ones")]
+fn whose(connection: &Connection) -> u8 {
+    (connection.source.port() ^ connection.destination.port()) as u8
+}
+
 /// What connections have moved by now.
 pub(super) fn so_far(flows: &Flows) -> Ledger {
     let mut ledger = Ledger::default();
-    flows.for_each(|slot, connection| ledger.write(slot, octets(&connection)));
+    flows.for_each(|slot, connection| write(&mut ledger, slot, &connection));
     ledger
 }
 
@@ -53,15 +63,17 @@ impl Moved {
     /// Adds what has been moved by this guard's connections since `before`, so long ago.
     pub(super) fn add(&mut self, flows: &Flows, before: Ledger, elapsed: Duration) {
         let mut past = before.read();
-        flows.for_each(|slot, connection| self.count(&connection, past.at(slot), elapsed));
+        flows.for_each(|slot, connection| {
+            self.count(&connection, past.at(slot, whose(&connection)), elapsed);
+        });
     }
 
     /// The same, and returns what they have moved by now.
     pub(super) fn go_on(&mut self, flows: &Flows, before: Ledger, elapsed: Duration) -> Ledger {
         let (mut past, mut next) = (before.read(), Ledger::default());
         flows.for_each(|slot, connection| {
-            self.count(&connection, past.at(slot), elapsed);
-            next.write(slot, octets(&connection));
+            self.count(&connection, past.at(slot, whose(&connection)), elapsed);
+            write(&mut next, slot, &connection);
         });
         next
     }
@@ -166,11 +178,11 @@ mod tests {
     fn moved(before: &[Connection], now: &[Connection]) -> Vec<(String, u64, u64)> {
         let mut ledger = Ledger::default();
         for (slot, connection) in before.iter().enumerate() {
-            ledger.write(slot, octets(connection));
+            write(&mut ledger, slot, connection);
         }
         let (mut past, mut moved) = (ledger.read(), Moved::default());
         for (slot, connection) in now.iter().enumerate() {
-            moved.count(connection, past.at(slot), SECONDS);
+            moved.count(connection, past.at(slot, whose(connection)), SECONDS);
         }
         let talkers = moved.talkers(SECONDS, 10);
         let told = talkers.into_iter();
@@ -206,6 +218,14 @@ mod tests {
             moved(&[], &[new]),
             "it has taken the slot of one that had ended"
         );
+    }
+
+    #[test]
+    fn of_one_that_moved_to_the_slot_of_another_nothing_counts() {
+        let before = established("10.0.0.9:40000", "10.0.0.2:80");
+        let mut now = established("10.0.0.1:40001", "10.0.0.2:80");
+        now.reply.end = now.reply.end.plus(80_000);
+        assert_eq!(moved(&[before], &[now]), []);
     }
 
     #[test]
