@@ -67,7 +67,8 @@ fn at_the_limit_everybody_finds_a_slot() {
     }
 }
 
-/// A table is never again as it was when it was empty: after a while each slot has had an entry.
+/// A table is never again as it was when it was empty: after a while each slot has had an entry; and what is not of an
+/// established connection is of one that has just ended, or of a flood.
 #[test]
 fn at_the_limit_everybody_does_after_all_have_come_and_gone_many_times() {
     let limit = 1 << 14;
@@ -78,12 +79,14 @@ fn at_the_limit_everybody_does_after_all_have_come_and_gone_many_times() {
     }
     let (rounds, share) = (100, limit / 10);
     for round in 1..=rounds {
-        let now = round * 2 * lifetime(State::Closed);
+        let now = round * SECOND;
         // Somewhere among those that are there, of which none was heard since it was established.
         live.rotate_left(live.len() * 7 / 19);
         for key in live.drain(..share as usize) {
-            let reset = seen(TcpFlags::RST, 101, 0, now - lifetime(State::Closed) - 1);
-            let _ = step(&table, &key, Way::Up, &reset);
+            let _ = step(&table, &key, Way::Up, &seen(TcpFlags::RST, 101, 0, now));
+        }
+        for flood in 1 << 24..(1 << 24) + limit {
+            let _ = open(&table, &key(flood + round * limit), now);
         }
         let newcomers = (limit + round * share..).map(key).take(share as usize);
         live.extend(newcomers);

@@ -202,7 +202,7 @@ pub(crate) fn voice<C: Hooked>() -> Voice {
 }
 
 /// Whether connections that were there before are still learned at `now`. Already, if the moment from which on they
-/// are has not come: the loader's clock may be a tick ahead of this one.
+/// are has not come: the loader's clock may be a tick or two ahead of this one.
 #[inline(always)]
 pub(crate) fn learns(now: Ticks) -> bool {
     now.past(constant!(learn_from)) < constant!(learn_for)

@@ -20,7 +20,6 @@ use std::{
     ops::Range,
     sync::atomic::{AtomicU32, Ordering},
     thread,
-    time::Duration,
 };
 
 use aya::{
@@ -35,7 +34,7 @@ use nix::{
 use tcpguard::clock;
 use tcpguard_common::{
     abi::{self, Config},
-    conn::{Conn, entry::Entry, state::State},
+    conn::{Conn, entry::Entry, state::State, time::SECOND},
     counters::Counters,
     craft::TcpFrame,
     flags::TcpFlags,
@@ -58,11 +57,11 @@ const PASS: u32 = 2;
 
 /// Established connections, numbers from 0 on: of three slots they take two.
 const GOOD: u32 = 64;
-/// So many that some find both of their sets full of others; after how many of them, and how long, those before are
-/// still.
+/// So many that some find both of their sets full of others; after how many of them those before are still; and how
+/// often others make them move.
 const CROWD: u32 = 82;
 const WAVE: u32 = 2;
-const STILL: Duration = Duration::from_millis(520);
+const MOVING: u32 = 500;
 /// Half-open ones, numbers from here on, which contend for the third.
 const BEGUN: (u32, u32) = (1 << 12, 1 << 8);
 const SEED: u64 = 1;
@@ -225,12 +224,24 @@ fn objected(object: &Ebpf) -> BTreeMap<&'static str, u64> {
     objected
 }
 
+fn sets(object: &Ebpf) -> Vec<Set<FlowKey4>> {
+    let table: Array<_, Set<FlowKey4>> = object.map(abi::FLOWS4).unwrap().try_into().unwrap();
+    table.iter().map(Result::unwrap).collect()
+}
+
+fn put(object: &mut Ebpf, sets: impl Iterator<Item = Set<FlowKey4>>) {
+    let table = object.map_mut(abi::FLOWS4).unwrap();
+    let mut table: Array<_, Set<FlowKey4>> = table.try_into().unwrap();
+    for (index, set) in (0..).zip(sets) {
+        table.set(index, set, 0).unwrap();
+    }
+}
+
 /// The connections in the table: each is where its own key says, under its own tag, and as its last segment has
 /// left it.
 fn entries(object: &Ebpf) -> Vec<Entry<FlowKey4>> {
-    let table: Array<_, Set<FlowKey4>> = object.map(abi::FLOWS4).unwrap().try_into().unwrap();
     let mut entries = Vec::new();
-    for (index, set) in (0..).zip(table.iter().map(Result::unwrap)) {
+    for (index, set) in (0..).zip(sets(object)) {
         for (tag, entry) in set.tags.into_iter().zip(set.entries) {
             if tag <= VAIN {
                 continue;
@@ -295,18 +306,18 @@ fn say(object: &mut Ebpf, connections: Range<u32>) {
 
 /// Forgets all connections, but leaves this in the memory of each.
 fn clear(object: &mut Ebpf, remains: Conn) {
-    let table = object.map_mut(abi::FLOWS4).unwrap();
-    let mut table: Array<_, Set<FlowKey4>> = table.try_into().unwrap();
-    for index in 0..table.len() {
-        let mut set = table.get(&index, 0).unwrap();
-        set.tags = [EMPTY; WAYS];
-        set.used = 0;
-        set.entries = [Entry {
-            key: FlowKey4::default(),
-            conn: remains,
-        }; WAYS];
-        table.set(index, set, 0).unwrap();
-    }
+    let entry = Entry {
+        key: FlowKey4::default(),
+        conn: remains,
+    };
+    let cleared = |set| Set {
+        tags: [EMPTY; WAYS],
+        used: 0,
+        entries: [entry; WAYS],
+        ..set
+    };
+    let there = sets(object);
+    put(object, there.into_iter().map(cleared));
 }
 
 #[test]
@@ -370,20 +381,50 @@ fn who_finds_both_sets_full_makes_one_that_is_still_move_and_nobody_is_lost() {
     let (mut object, _namespace) = open();
     for wave in waves() {
         establish(&mut object, wave);
-        thread::sleep(STILL);
+        let there = sets(&object);
+        put(&mut object, there.into_iter().map(silenced));
     }
     // Two CPUs that make them move at once.
-    let cpus = cpus();
-    for _ in 0..ROUNDS {
-        turn(&mut object, cpus, [Part::Open, Part::Open]);
+    let (crowd, cpus) = (sets(&object), cpus());
+    let mut moved = 0;
+    for round in 0..MOVING {
+        put(&mut object, crowd.iter().copied());
+        let parts = [0, 1].map(|cpu| Part::Fill {
+            first: BEGUN.0 + (2 * round + cpu) * FILLING,
+        });
+        turn(&mut object, cpus, parts);
         assert_eq!(established(&object), CROWD as usize);
+        moved += places(&sets(&object)).difference(&places(&crowd)).count();
+        // Each is found where it is now.
+        for (frame, way) in [
+            (client(TcpFlags::ACK, 1, 1), Shuffle::from(0)),
+            (server(TcpFlags::ACK, 1, 1), Shuffle::from(0).back()),
+        ] {
+            way.set(&mut object).unwrap();
+            run(&object, &frame, CROWD);
+        }
     }
     assert_eq!(objected(&object), BTreeMap::new());
-    // Each is found where it is now.
-    for way in [false, true] {
-        let part = Part::GoOn { back: way };
-        turn(&mut object, cpus, [part, part]);
+    assert!(moved > MOVING as usize, "{moved} have moved");
+}
+
+/// A set whose connections have not been heard for a while.
+fn silenced(mut set: Set<FlowKey4>) -> Set<FlowKey4> {
+    for half in set.entries.iter_mut().flat_map(|it| &mut it.conn.halves) {
+        half.seen.0 = half.seen.0.wrapping_sub(4 * SECOND);
     }
-    assert_eq!(objected(&object), BTreeMap::new());
-    assert_eq!(established(&object), CROWD as usize);
+    set
+}
+
+/// Which set each established connection is in, and which slot of it.
+fn places(sets: &[Set<FlowKey4>]) -> BTreeSet<(usize, usize, [u32; 2])> {
+    let mut places = BTreeSet::new();
+    for (index, set) in sets.iter().enumerate() {
+        for (way, entry) in set.entries.iter().enumerate() {
+            if set.tags[way] > VAIN && entry.conn.state() == State::Established {
+                places.insert((index, way, entry.key.addresses));
+            }
+        }
+    }
+    places
 }

@@ -107,15 +107,29 @@ struct Sixteen<'a, K: Key> {
     key: K,
 }
 
+/// A slot of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    set: u32,
+    way: usize,
+}
+
 impl<K: Key> Sixteen<'_, K> {
-    fn cells(&self, slot: Slot) -> Option<(&Cell<u32>, &Cell<Entry<K>>)> {
-        let set = self.sets.get(slot.set())?;
-        Some((set.tags.get(slot.way())?, set.entries.get(slot.way())?))
+    fn at(&self, slot: Slot) -> Place {
+        Place {
+            set: self.location.set(slot),
+            way: slot.way(),
+        }
+    }
+
+    fn cells(&self, place: Place) -> Option<(&Cell<u32>, &Cell<Entry<K>>)> {
+        let set = self.table.sets.get(place.set as usize)?;
+        Some((set.tags.get(place.way)?, set.entries.get(place.way)?))
     }
 
     /// Says whose entry it is, and gives the slot its tag.
-    fn set(&self, slot: Slot, key: K, tag: u32) {
-        if let Some((there, entry)) = self.cells(slot) {
+    fn set(&self, place: Place, key: K, tag: u32) {
+        if let Some((there, entry)) = self.cells(place) {
             entry.set(Entry { key, ..entry.get() });
             there.set(tag);
         }
@@ -123,58 +137,57 @@ impl<K: Key> Sixteen<'_, K> {
 }
 
 impl<K: Key> Candidates<K> for Sixteen<'_, K> {
-    type Place = Slot;
+    type Place = Place;
 
-    fn find(&self) -> Option<Slot> {
+    fn find(&self) -> Option<Place> {
         let [first, second] = self.sets;
         if let Some(way) = find_first(first, &self.location, &self.key) {
-            return Some(Slot::new(0, way));
+            return Some(self.at(Slot::new(0, way)));
         }
         if !may_overflow(first) {
             return None;
         }
-        Some(Slot::new(1, find(second, self.location.tag(), &self.key)?))
+        let way = find(second, self.location.tag(), &self.key)?;
+        Some(self.at(Slot::new(1, way)))
     }
 
-    fn choose(&self, now: Ticks) -> Option<(Slot, u32)> {
+    fn choose(&self, now: Ticks) -> Option<(Place, u32)> {
         let Choice { slot, tag } = choose(self.sets, self.location.home(), now)?;
-        Some((slot, tag))
+        Some((self.at(slot), tag))
     }
 
-    fn make_room(&self, now: Ticks, really: bool) -> Option<Slot> {
+    fn make_room(&self, now: Ticks, really: bool) -> Option<Place> {
         room::make_room(self, now, really)
     }
 
-    fn claim(&self, slot: Slot, tag: u32) -> bool {
-        let is_there = self
-            .cells(slot)
-            .is_some_and(|(there, _)| there.get() == tag);
+    fn claim(&self, place: Place, tag: u32) -> bool {
+        let is_there = self.tag(place) == tag;
         if is_there {
-            self.set(slot, K::default(), BUSY);
+            self.set(place, K::default(), BUSY);
         }
         if is_there
             && tag == EMPTY
-            && let Some(set) = self.sets.get(slot.set())
+            && let Some(set) = self.table.sets.get(place.set as usize)
         {
             set.used.update(|used| used + 1);
         }
         is_there
     }
 
-    fn publish(&self, slot: Slot) {
-        self.set(slot, self.key, self.location.tag());
+    fn publish(&self, place: Place) {
+        self.set(place, self.key, self.location.tag());
     }
 
-    fn release(&self, slot: Slot) {
-        self.set(slot, K::default(), VAIN);
+    fn release(&self, place: Place) {
+        self.give_back(place, self.location.tag());
     }
 
-    fn with<R>(&self, slot: Slot, work: impl FnOnce(&mut Entry<K>) -> R) -> R {
+    fn with<R>(&self, place: Place, work: impl FnOnce(&mut Entry<K>) -> R) -> R {
         let mut spare = Entry {
             key: self.key,
             conn: Conn::SILENT,
         };
-        let Some((_, cell)) = self.cells(slot) else {
+        let Some((_, cell)) = self.cells(place) else {
             return work(&mut spare);
         };
         let mut entry = cell.get();
@@ -185,33 +198,40 @@ impl<K: Key> Candidates<K> for Sixteen<'_, K> {
 }
 
 impl<K: Key> Neighbourhood<K> for Sixteen<'_, K> {
-    type Neighbour<'k>
-        = Sixteen<'k, K>
-    where
-        Self: 'k;
-
     fn location(&self) -> &Location {
         &self.location
     }
 
-    fn place(&self, slot: Slot) -> Option<Slot> {
-        Some(slot)
+    fn place(&self, slot: Slot) -> Option<Place> {
+        Some(self.at(slot))
     }
 
-    fn spare(&self, now: Ticks) -> Option<(Slot, u32)> {
-        let [_, second] = self.sets;
-        let (way, tag) = spare(second, now)?;
-        Some((Slot::new(1, way), tag))
+    fn tag(&self, place: Place) -> u32 {
+        self.cells(place).map_or(BUSY, |(tag, _)| tag.get())
     }
 
-    fn resident(&self, slot: Slot) -> Option<Sixteen<'_, K>> {
-        let (_, entry) = self.cells(slot)?;
-        self.table.sixteen(&entry.get().key)
+    fn resident(&self, place: Place) -> Option<Location> {
+        let (_, entry) = self.cells(place)?;
+        Some(self.table.sixteen(&entry.get().key)?.location)
     }
 
-    fn copy(&self, from: Slot, resident: &Sixteen<'_, K>, to: Slot) {
-        let conn = self.with(from, |entry| entry.conn);
-        resident.with(to, |entry| entry.conn = conn);
+    fn spare(&self, location: &Location, now: Ticks) -> Option<(Place, u32)> {
+        let set = location.second();
+        let (way, tag) = spare(self.table.sets.get(set as usize)?, now)?;
+        Some((Place { set, way }, tag))
+    }
+
+    fn copy(&self, from: Place, to: Place, tag: u32) -> bool {
+        let Entry { key, conn } = self.with(from, |entry| *entry);
+        self.with(to, |entry| entry.conn = conn);
+        self.set(to, key, tag);
+        true
+    }
+
+    fn give_back(&self, place: Place, tag: u32) {
+        if self.tag(place) == tag {
+            self.set(place, K::default(), VAIN);
+        }
     }
 }
 
@@ -267,7 +287,7 @@ mod tests {
         let count = keys.len();
         let is_at_home = |key: &FlowKey4| {
             let sixteen = table.sixteen(key).unwrap();
-            sixteen.find() == Some(Slot::new(0, sixteen.location.home()))
+            sixteen.find() == Some(sixteen.at(Slot::new(0, sixteen.location.home())))
         };
         keys.filter(is_at_home).count() * 100 / count
     }
@@ -338,7 +358,7 @@ mod tests {
         let sixteen = table.sixteen(&new).unwrap();
         // What is past its lifetime gives way, though other slots are empty.
         let (slot, tag) = sixteen.choose(Ticks(1 << 20)).unwrap();
-        assert_eq!(slot, Slot::new(0, sixteen.location.home()));
+        assert_eq!(slot, sixteen.at(Slot::new(0, sixteen.location.home())));
         assert_eq!(table.entry(&old).unwrap().key, old);
         assert!(sixteen.claim(slot, tag));
         assert!(!sixteen.claim(slot, tag));
@@ -369,8 +389,9 @@ mod tests {
         let (slot, tag) = sixteen.choose(SYN.now).unwrap();
         assert!(sixteen.claim(slot, tag));
         open(&table, &late);
-        let other = table.sixteen(&late).unwrap().find().unwrap();
-        assert_eq!((slot.set(), other.set()), (0, 1));
+        let late_one = table.sixteen(&late).unwrap();
+        assert_eq!(slot.set, sixteen.location.first());
+        assert_eq!(late_one.find().unwrap().set, late_one.location.second());
         sixteen.publish(slot);
         sixteen.release(slot);
         assert_eq!(table.entry(&late).unwrap().key, late);

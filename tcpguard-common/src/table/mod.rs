@@ -177,7 +177,7 @@ pub trait Candidates<K> {
     /// Lets the entry of a claimed slot be found, by its key.
     fn publish(&self, place: Self::Place);
 
-    /// Gives a published slot back, which was filled in vain.
+    /// Gives a published slot back, which was filled in vain, if it is not another's by now.
     fn release(&self, place: Self::Place);
 
     /// Works on the entry of a slot.

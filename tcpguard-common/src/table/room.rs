@@ -2,7 +2,6 @@
 
 use super::{BUSY, Candidates, EMPTY, Slot, VAIN, View, WAYS, key::Location};
 use crate::conn::{
-    Conn,
     entry::Entry,
     time::{SECOND, Ticks},
 };
@@ -30,8 +29,8 @@ pub struct Choice {
     pub tag: u32,
 }
 
-/// Where a new entry goes: home if what was there has ended, else to an empty slot, else where what is there gives way
-/// most readily.
+/// Where a new entry goes: home if what was there is past its lifetime, else to an empty slot, else where what is there
+/// gives way most readily.
 ///
 /// As long as there are empty slots, the lines of tags tell which: of the first set until that is nearly full, then of
 /// the one that has more of them.
@@ -85,48 +84,52 @@ fn empty<K>(set: impl View<K>, from: usize) -> Option<usize> {
     ways.find(|way| set.tag(*way) == EMPTY)
 }
 
-/// A slot of a set for which nobody has to give way, and its tag.
+/// The slot of a set that is free or gives way most readily, and its tag.
 #[inline(always)]
 pub fn spare<K>(set: impl View<K>, now: Ticks) -> Option<(usize, u32)> {
-    (0..WAYS).find_map(
-        #[inline(always)]
-        |way| {
-            let tag = set.tag(way);
-            (readiness_of(set, way, tag, now) == FREE).then(|| (set.forget(way, tag), tag))
-        },
-    )
+    let mut best = 0;
+    let mut spare = None;
+    for way in 0..WAYS {
+        let tag = set.tag(way);
+        let readiness = readiness_of(set, way, tag, now);
+        if readiness > best {
+            best = readiness;
+            spare = Some((set.forget(way, tag), tag));
+            if best == FREE {
+                break;
+            }
+        }
+    }
+    spare
 }
 
-/// How long a connection has not been heard that may move, in ticks: no CPU is about to write to its entry then.
+/// How long a connection has not been heard that may move, in ticks, of which the first may be a short one: so hardly
+/// any CPU is about to write to its entry.
 const STILL: u32 = SECOND / 2;
-
-/// Whether an entry may move.
-#[inline(always)]
-fn may_move(conn: &Conn, now: Ticks) -> bool {
-    conn.idle(now) >= STILL
-}
 
 /// The sixteen slots of a connection, in a table where those of others are found as well.
 pub trait Neighbourhood<K>: Candidates<K> {
-    /// The slots of another one.
-    type Neighbour<'k>: Neighbourhood<K, Place = Self::Place>
-    where
-        Self: 'k;
-
     /// Where its entry may be.
     fn location(&self) -> &Location;
 
     /// How one of its slots is reached.
     fn place(&self, slot: Slot) -> Option<Self::Place>;
 
-    /// [`spare`] of its second set.
-    fn spare(&self, now: Ticks) -> Option<(Self::Place, u32)>;
+    /// The tag of a slot.
+    fn tag(&self, place: Self::Place) -> u32;
 
-    /// The slots of the connection whose entry is in a slot.
-    fn resident(&self, place: Self::Place) -> Option<Self::Neighbour<'_>>;
+    /// Where the entry of a slot may be, by its own key.
+    fn resident(&self, place: Self::Place) -> Option<Location>;
 
-    /// Copies what is known of such a one to a slot of its own.
-    fn copy(&self, from: Self::Place, resident: &Self::Neighbour<'_>, to: Self::Place);
+    /// [`spare`] of the second of these sets.
+    fn spare(&self, location: &Location, now: Ticks) -> Option<(Self::Place, u32)>;
+
+    /// Copies an entry to a claimed slot, and lets it be found there, if its tag is still this one; else it gives that
+    /// slot back.
+    fn copy(&self, from: Self::Place, to: Self::Place, tag: u32) -> bool;
+
+    /// Gives a slot back, if its tag is still this one.
+    fn give_back(&self, place: Self::Place, tag: u32);
 }
 
 /// [`Candidates::make_room`] where sixteen entries stay: one that is still, and in the first of its own sets, moves to
@@ -137,20 +140,20 @@ pub fn make_room<K, T: Neighbourhood<K>>(table: &T, now: Ticks, really: bool) ->
         #[inline(always)]
         |slot| {
             let from = table.place(slot)?;
-            let may_move = table.with(
-                from,
-                #[inline(always)]
-                |entry| may_move(&entry.conn, now),
-            );
+            let mover = table.resident(from)?;
+            let may_move = mover.first() == table.location().set(slot)
+                && mover.first() != mover.second()
+                && mover.tag() == table.tag(from)
+                && table.with(
+                    from,
+                    #[inline(always)]
+                    |entry| entry.conn.idle(now) >= STILL,
+                );
             if !may_move {
                 return None;
             }
-            let mover = table.resident(from)?;
-            if mover.location().first() != table.location().set(slot) {
-                return None;
-            }
-            let (to, tag) = mover.spare(now)?;
-            (!really || relocate(table, from, &mover, to, tag)).then_some(from)
+            let (to, there) = table.spare(&mover, now)?;
+            (!really || relocate(table, from, mover.tag(), to, there)).then_some(from)
         },
     )
 }
@@ -158,21 +161,19 @@ pub fn make_room<K, T: Neighbourhood<K>>(table: &T, now: Ticks, really: bool) ->
 /// Moves an entry, and claims the slot that it was in. Its copy is found before it is gone, and given back if another
 /// CPU has taken the entry meanwhile.
 #[inline(always)]
-fn relocate<'k, K, T: Neighbourhood<K> + 'k>(
+fn relocate<K, T: Neighbourhood<K>>(
     table: &T,
     from: T::Place,
-    mover: &T::Neighbour<'k>,
-    to: T::Place,
     tag: u32,
+    to: T::Place,
+    there: u32,
 ) -> bool {
-    if !mover.claim(to, tag) {
+    if !table.claim(to, there) || !table.copy(from, to, tag) {
         return false;
     }
-    table.copy(from, mover, to);
-    mover.publish(to);
-    let is_claimed = table.claim(from, mover.location().tag());
+    let is_claimed = table.claim(from, tag);
     if !is_claimed {
-        mover.release(to);
+        table.give_back(to, tag);
     }
     is_claimed
 }

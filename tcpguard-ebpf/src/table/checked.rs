@@ -140,8 +140,15 @@ fn find<K: Tabled>(key: *const K) -> u32 {
 
 /// Of a slot plus one, or 0.
 #[inline(always)]
-pub(super) fn number(slot: Option<Slot>) -> u32 {
+fn number(slot: Option<Slot>) -> u32 {
     slot.map_or(0, |slot| 1 + (slot.set() * table::WAYS + slot.way()) as u32)
+}
+
+/// The slot with this number.
+#[inline(always)]
+pub(super) fn slot(number: u32) -> Option<Slot> {
+    let number = number.checked_sub(1)? as usize;
+    Some(Slot::new(number / table::WAYS, number))
 }
 
 #[unsafe(no_mangle)]

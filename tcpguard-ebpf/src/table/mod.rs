@@ -12,15 +12,18 @@
 mod checked;
 mod shared;
 
-use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use tcpguard_common::{
     conn::{entry::Entry, time::Ticks},
-    table::{self, BUSY, Candidates, EMPTY, Slot, VAIN, View, key::Location, room::Neighbourhood},
+    table::{self, Candidates, EMPTY, Slot, VAIN, View, key::Location, room::Neighbourhood},
 };
 
 pub(crate) use self::checked::Tabled;
-use self::shared::{Place, Shared, exchange};
+use self::{
+    checked::slot,
+    shared::{Place, Shared, exchange},
+};
 
 /// The two candidate sets of one key. The second one is not even looked for before the first has been
 /// looked at.
@@ -63,8 +66,7 @@ impl<'a, K: Tabled> Sixteen<'a, K> {
     /// Of the number of a slot plus one.
     #[inline(always)]
     fn numbered(&self, number: u32) -> Option<Place<K>> {
-        let number = number.checked_sub(1)? as usize;
-        self.place(Slot::new(number / table::WAYS, number))
+        self.place(slot(number)?)
     }
 
     /// The same, and in the upper half the tag.
@@ -103,13 +105,7 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
 
     #[inline(always)]
     fn claim(&self, place: Place<K>, there: u32) -> bool {
-        let tag = place.tag();
-        // SAFETY: within the set.
-        let (_, claimed) = unsafe {
-            atomic_cxchg::<u32, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(
-                tag, there, BUSY,
-            )
-        };
+        let claimed = place.seize(there);
         if claimed {
             place.vacate();
         }
@@ -130,9 +126,7 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
 
     #[inline(always)]
     fn release(&self, place: Place<K>) {
-        place.vacate();
-        // SAFETY: within the set.
-        unsafe { place.tag().write_volatile(VAIN) }
+        self.give_back(place, self.location.tag());
     }
 
     #[inline(always)]
@@ -144,11 +138,6 @@ impl<K: Tabled> Candidates<K> for Sixteen<'_, K> {
 }
 
 impl<K: Tabled> Neighbourhood<K> for Sixteen<'_, K> {
-    type Neighbour<'k>
-        = Sixteen<'k, K>
-    where
-        Self: 'k;
-
     #[inline(always)]
     fn location(&self) -> &Location {
         &self.location
@@ -156,23 +145,45 @@ impl<K: Tabled> Neighbourhood<K> for Sixteen<'_, K> {
 
     #[inline(always)]
     fn place(&self, slot: Slot) -> Option<Place<K>> {
-        let shared = Shared(K::set(self.location.set(slot))?);
-        Some(Place { shared, slot })
+        Place::of(self.location.set(slot), slot)
     }
 
     #[inline(always)]
-    fn spare(&self, now: Ticks) -> Option<(Place<K>, u32)> {
-        self.choice(K::spare(&self.location, now))
+    fn tag(&self, place: Place<K>) -> u32 {
+        place.tag_now()
     }
 
     #[inline(always)]
-    fn resident(&self, place: Place<K>) -> Option<Sixteen<'_, K>> {
-        // SAFETY: within the set. Another CPU may write it as well: any value is a key.
-        Some(Sixteen::of(unsafe { &*place.key() }))
+    fn resident(&self, place: Place<K>) -> Option<Location> {
+        // SAFETY: within the set. Another CPU may write it as well: then the tag is not that of what is read.
+        Some(unsafe { &*place.key() }.location())
     }
 
     #[inline(always)]
-    fn copy(&self, from: Place<K>, _: &Sixteen<'_, K>, to: Place<K>) {
-        from.copy(to);
+    fn spare(&self, location: &Location, now: Ticks) -> Option<(Place<K>, u32)> {
+        let spare = K::spare(location, now);
+        let place = Place::of(location.second(), slot(spare as u32)?)?;
+        Some((place, (spare >> 32) as u32))
+    }
+
+    /// What is read while another CPU takes the entry is not published: its tag is another one before anything else is.
+    #[inline(always)]
+    fn copy(&self, from: Place<K>, to: Place<K>, tag: u32) -> bool {
+        let ports = from.copy(to);
+        if from.tag_now() != tag {
+            exchange(to.tag(), VAIN);
+            return false;
+        }
+        exchange(to.ports(), ports);
+        exchange(to.tag(), tag);
+        true
+    }
+
+    #[inline(always)]
+    fn give_back(&self, place: Place<K>, tag: u32) {
+        if place.seize(tag) {
+            place.vacate();
+            exchange(place.tag(), VAIN);
+        }
     }
 }

@@ -5,13 +5,15 @@
 )]
 
 use core::{
-    intrinsics::{AtomicOrdering, atomic_xchg},
+    intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xchg},
+    mem::offset_of,
     ptr::{self, NonNull},
 };
 
 use tcpguard_common::{
-    conn::{Conn, entry::Entry, time::Ticks},
-    table::{self, Set, Slot, View, key::Key, room},
+    conn::{entry::Entry, time::Ticks},
+    flow::{FlowKey4, FlowKey6},
+    table::{self, BUSY, Set, Slot, View, key::Key, room},
 };
 
 use super::Tabled;
@@ -87,6 +89,10 @@ impl<K: Key> View<K> for Shared<K> {
         room::readiness(unsafe { &*self.entry_at(way) }, now)
     }
 }
+// Where `Place::copy` takes them to be.
+const _: () = assert!(offset_of!(FlowKey4, ports) == size_of::<FlowKey4>() - size_of::<u32>());
+const _: () = assert!(offset_of!(FlowKey6, ports) == size_of::<FlowKey6>() - size_of::<u32>());
+
 /// A slot, and the set that it is in.
 pub(crate) struct Place<K> {
     pub(super) shared: Shared<K>,
@@ -110,6 +116,13 @@ impl<K> PartialEq for Place<K> {
 }
 
 impl<K: Tabled> Place<K> {
+    /// A slot of a connection one of whose sets has this number.
+    #[inline(always)]
+    pub(super) fn of(set: u32, slot: Slot) -> Option<Self> {
+        let shared = Shared(K::set(set)?);
+        Some(Self { shared, slot })
+    }
+
     #[inline(always)]
     pub(super) fn tag(self) -> *mut u32 {
         self.shared.tag_at(self.slot.way())
@@ -128,24 +141,48 @@ impl<K: Tabled> Place<K> {
         ptr::from_mut(unsafe { (*self.key()).ports_mut() }).cast()
     }
 
-    /// Copies what is known of the connection: word by word, as the stack has no room for all of it.
+    /// Copies its entry but for the ports of the key, and returns these: word by word, as the stack has no room for all
+    /// of it.
     #[inline(always)]
-    pub(super) fn copy(self, to: Self) {
-        for at in 0..size_of::<Conn>() / size_of::<u32>() {
+    pub(super) fn copy(self, to: Self) -> u32 {
+        const WORD: usize = size_of::<u32>();
+        let ports = size_of::<K>() / WORD - 1;
+        for at in (0..size_of::<Entry<K>>() / WORD).filter(|at| *at != ports) {
             // SAFETY: within the entry.
             let word = unsafe { self.word(at).read_volatile() };
             // SAFETY: as above.
             unsafe { to.word(at).write_volatile(word) }
         }
+        // SAFETY: as above.
+        unsafe { self.word(ports).read_volatile() }
     }
 
-    /// A word of what is known of the connection.
+    /// A word of its entry.
     #[inline(always)]
     fn word(self, at: usize) -> *mut u32 {
-        // SAFETY: within the set.
-        let conn = unsafe { &raw mut (*self.shared.entry_at(self.slot.way())).conn };
+        let entry = self.shared.entry_at(self.slot.way());
         // SAFETY: who asks knows how many there are.
-        unsafe { conn.cast::<u32>().add(at) }
+        unsafe { entry.cast::<u32>().add(at) }
+    }
+
+    /// The tag that it has now.
+    #[inline(always)]
+    pub(super) fn tag_now(self) -> u32 {
+        View::tag(self.shared, self.slot.way())
+    }
+
+    /// Takes the slot if its tag is still this one.
+    #[inline(always)]
+    pub(super) fn seize(self, tag: u32) -> bool {
+        // SAFETY: within the set.
+        let (_, seized) = unsafe {
+            atomic_cxchg::<u32, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(
+                self.tag(),
+                tag,
+                BUSY,
+            )
+        };
+        seized
     }
 
     /// From now on it is the entry of nobody.
