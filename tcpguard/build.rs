@@ -5,9 +5,16 @@
 //! writes down; here it is only used.
 
 use std::{
-    env, fs,
+    env,
+    fmt::Display,
+    fs,
     path::{Path, PathBuf},
     process::Command,
+};
+
+use object::{
+    build::elf::{Builder, SectionData},
+    elf::SHT_STRTAB,
 };
 
 /// Object file in `OUT_DIR`, program binary, cargo features.
@@ -57,7 +64,7 @@ fn provide_objects() -> Result<(), String> {
     let built = target_dir.join("bpf");
     for (object, binary, features) in OBJECTS {
         toolchain.build(binary, features, &built)?;
-        copy(
+        strip(
             &built.join(TARGET).join("release").join(binary),
             &out.join(object),
         )?;
@@ -173,6 +180,29 @@ fn target_dir(out: &Path) -> Result<PathBuf, String> {
     target
         .map(Path::to_path_buf)
         .ok_or_else(|| "OUT_DIR is not where cargo puts it".into())
+}
+
+/// Copies an object without what only debuggers read, which is most of it: at each start the loader would go through
+/// that as well. BTF has sections of its own, and stays.
+fn strip(from: &Path, to: &Path) -> Result<(), String> {
+    let failed = |error: &dyn Display| format!("failed to strip {}: {error}", from.display());
+    let whole = fs::read(from).map_err(|error| failed(&error))?;
+    let mut object = Builder::read(&*whole).map_err(|error| failed(&error))?;
+    for section in &mut object.sections {
+        let name = section.name.as_slice();
+        let of = name.strip_prefix(b".rel").unwrap_or(name);
+        section.delete = of.starts_with(b".debug_");
+    }
+    object.delete_orphans();
+    // LLVM has one section for the names of symbols and of sections, which are two here.
+    let names = object.sections.add();
+    names.name = b".shstrtab".as_slice().into();
+    names.sh_type = SHT_STRTAB;
+    names.sh_addralign = 1;
+    names.data = SectionData::SectionString;
+    let mut stripped = Vec::new();
+    object.write(&mut stripped).map_err(|error| failed(&error))?;
+    fs::write(to, stripped).map_err(|error| failed(&error))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
