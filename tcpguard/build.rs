@@ -201,7 +201,9 @@ fn strip(from: &Path, to: &Path) -> Result<(), String> {
     names.sh_addralign = 1;
     names.data = SectionData::SectionString;
     let mut stripped = Vec::new();
-    object.write(&mut stripped).map_err(|error| failed(&error))?;
+    object
+        .write(&mut stripped)
+        .map_err(|error| failed(&error))?;
     fs::write(to, stripped).map_err(|error| failed(&error))
 }
 

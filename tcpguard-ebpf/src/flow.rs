@@ -108,9 +108,10 @@ pub(crate) fn track_plain<C: Hooked, I: Ends<Key: Tabled + Held>>(
     let found = sixteen.find_inline();
     let seen = Seen::plain(tcp, segment.payload_len, now(), config::voice::<C>());
     let Some(place) = found else {
-        if matches!(C::HOOK, Hook::Ingress)
-            && let Some(parsed) = Parsed::of::<C>()
-        {
+        if matches!(C::HOOK, Hook::Ingress) {
+            let Some(parsed) = Parsed::of::<C>() else {
+                return Course::Unknown;
+            };
             parsed.set_stray(key, way, seen, standing);
         }
         return Course::Absent;

@@ -36,6 +36,9 @@ struct Args {
     #[arg(long, value_delimiter = ',', default_values_t = [100_000, 300_000],
           value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
     rates: Vec<u32>,
+    /// Seconds of each transfer in bulk: what it loses on its way makes short ones differ by a quarter.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]
+    bulk_seconds: u32,
     /// One of both halves.
     #[arg(long)]
     only: Option<Half>,
@@ -66,15 +69,6 @@ struct Timing {
 }
 
 impl Timing {
-    const USUAL: Self = Self {
-        bulk_seconds: 1,
-        lasting: Duration::from_millis(500),
-    };
-    const QUICK: Self = Self {
-        bulk_seconds: 1,
-        lasting: Duration::from_millis(200),
-    };
-
     /// What so many in a measurement are in a second.
     fn a_second(self, number: u32) -> f64 {
         f64::from(number) / self.lasting.as_secs_f64()
@@ -83,12 +77,17 @@ impl Timing {
 
 fn main() -> Result<()> {
     let mut args = Args::parse();
-    let mut timing = Timing::USUAL;
+    let mut lasting = Duration::from_millis(500);
     if args.quick {
-        timing = Timing::QUICK;
+        lasting = Duration::from_millis(200);
+        args.bulk_seconds = 1;
         args.rounds = 1;
         args.rates.truncate(1);
     }
+    let timing = Timing {
+        bulk_seconds: args.bulk_seconds,
+        lasting,
+    };
     let bench = Bench {
         interrupts: Interrupts::catch()?,
         cpus: Cpus::of_this_process()?,
