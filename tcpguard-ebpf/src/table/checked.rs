@@ -117,6 +117,7 @@ impl Tabled for FlowKey6 {
         make_room6(self, now.0, really.into())
     }
 }
+
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn find_slot4(key: *const FlowKey4) -> u32 {

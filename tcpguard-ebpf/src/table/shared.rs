@@ -89,6 +89,7 @@ impl<K: Key> View<K> for Shared<K> {
         room::readiness(unsafe { &*self.entry_at(way) }, now)
     }
 }
+
 // Where `Place::copy` takes them to be.
 const _: () = assert!(offset_of!(FlowKey4, ports) == size_of::<FlowKey4>() - size_of::<u32>());
 const _: () = assert!(offset_of!(FlowKey6, ports) == size_of::<FlowKey6>() - size_of::<u32>());
@@ -192,6 +193,7 @@ impl<K: Tabled> Place<K> {
         unsafe { self.ports().write_volatile(0) }
     }
 }
+
 /// Writes a word of a set; no CPU sees it before what was written earlier, as it might after a store.
 #[inline(always)]
 pub(super) fn exchange(word: *mut u32, value: u32) {
