@@ -217,7 +217,8 @@ impl<K: Key> Neighbourhood<K> for Sixteen<'_, K> {
 
     fn spare(&self, location: &Location, now: Ticks) -> Option<(Place, u32)> {
         let set = location.second();
-        let (way, tag) = spare(self.table.sets.get(set as usize)?, now)?;
+        let Choice { slot, tag } = spare(self.table.sets.get(set as usize)?, now)?;
+        let way = slot.way();
         Some((Place { set, way }, tag))
     }
 

@@ -1,5 +1,7 @@
 //! Room for a new entry: an empty slot, one whose entry gives way, or one whose entry moves.
 
+use core::ops::Range;
+
 use super::{BUSY, Candidates, EMPTY, Slot, VAIN, View, WAYS, key::Location};
 use crate::conn::{
     entry::Entry,
@@ -49,9 +51,16 @@ pub fn choose<K>(sets: [impl View<K>; 2], home: usize, now: Ticks) -> Option<Cho
         let slot = Slot::new(set, way);
         return Some(Choice { slot, tag: EMPTY });
     }
+    readiest(sets, 0..2 * WAYS, now)
+}
+
+/// The first of these slots that is free, or else the one that gives way most readily.
+#[inline(always)]
+fn readiest<K>(sets: [impl View<K>; 2], slots: Range<usize>, now: Ticks) -> Option<Choice> {
+    let [first, second] = sets;
     let mut best = 0;
     let mut choice = None;
-    for slot in (0..2 * WAYS).map(Slot) {
+    for slot in slots.map(Slot) {
         let view = if slot.set() == 0 { first } else { second };
         let tag = view.tag(slot.way());
         let readiness = readiness_of(view, slot.way(), tag, now);
@@ -84,23 +93,10 @@ fn empty<K>(set: impl View<K>, from: usize) -> Option<usize> {
     ways.find(|way| set.tag(*way) == EMPTY)
 }
 
-/// The slot of a set that is free or gives way most readily, and its tag.
+/// Where an entry goes that moves to the second of its sets.
 #[inline(always)]
-pub fn spare<K>(set: impl View<K>, now: Ticks) -> Option<(usize, u32)> {
-    let mut best = 0;
-    let mut spare = None;
-    for way in 0..WAYS {
-        let tag = set.tag(way);
-        let readiness = readiness_of(set, way, tag, now);
-        if readiness > best {
-            best = readiness;
-            spare = Some((set.forget(way, tag), tag));
-            if best == FREE {
-                break;
-            }
-        }
-    }
-    spare
+pub fn spare<K>(second: impl View<K>, now: Ticks) -> Option<Choice> {
+    readiest([second; 2], WAYS..2 * WAYS, now)
 }
 
 /// How long a connection has not been heard that may move, in ticks, of which the first may be a short one: so hardly
@@ -121,7 +117,7 @@ pub trait Neighbourhood<K>: Candidates<K> {
     /// Where the entry of a slot may be, by its own key.
     fn resident(&self, place: Self::Place) -> Option<Location>;
 
-    /// [`spare`] of the second of these sets.
+    /// [`spare`] of these sets.
     fn spare(&self, location: &Location, now: Ticks) -> Option<(Self::Place, u32)>;
 
     /// Copies an entry to a claimed slot, and lets it be found there, if its tag is still this one; else it gives that

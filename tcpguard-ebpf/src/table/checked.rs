@@ -198,11 +198,7 @@ extern "C" fn spare_slot6(second: u32, now: u32) -> u64 {
 
 #[inline(always)]
 fn spare<K: Tabled>(second: u32, now: u32) -> u64 {
-    let spare = K::set(second).and_then(|set| room::spare(Shared(set), Ticks(now)));
-    tagged(spare.map(|(way, tag)| Choice {
-        slot: Slot::new(1, way),
-        tag,
-    }))
+    tagged(K::set(second).and_then(|set| room::spare(Shared(set), Ticks(now))))
 }
 
 #[unsafe(no_mangle)]
