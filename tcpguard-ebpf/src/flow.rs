@@ -44,7 +44,7 @@ pub(crate) trait Tracked {
     /// The same of IPv6.
     fn rule6(&self, parsed: &Parsed) -> u32;
     /// The same on a plain segment that has no entry, if it belongs to no connection for certain; else 0.
-    fn rule_stray(&self) -> u32;
+    fn rule_stray(&self, parsed: &Parsed) -> u32;
 }
 
 impl Tracked for XdpContext {
@@ -59,8 +59,8 @@ impl Tracked for XdpContext {
     }
 
     #[inline(always)]
-    fn rule_stray(&self) -> u32 {
-        ingress_stray(self.ctx)
+    fn rule_stray(&self, parsed: &Parsed) -> u32 {
+        ingress_stray(self.ctx, parsed)
     }
 }
 
@@ -77,7 +77,7 @@ impl Tracked for TcContext {
 
     /// What this host sends is not held against it.
     #[inline(always)]
-    fn rule_stray(&self) -> u32 {
+    fn rule_stray(&self, _: &Parsed) -> u32 {
         0
     }
 }
@@ -193,8 +193,9 @@ extern "C" fn ingress_flow6(ctx: *mut xdp_md, parsed: *const Parsed) -> u32 {
 /// entered, but for those that may have one. Of what [`arriving`] might find otherwise, 0.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn ingress_stray(ctx: *mut xdp_md) -> u32 {
-    let Some(parsed) = Parsed::of::<XdpContext>() else {
+extern "C" fn ingress_stray(ctx: *mut xdp_md, parsed: *const Parsed) -> u32 {
+    // SAFETY: as above.
+    let Some(parsed) = (unsafe { parsed.as_ref() }) else {
         return 0;
     };
     let (way, seen) = (parsed.way(), &parsed.seen);

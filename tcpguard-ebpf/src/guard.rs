@@ -220,11 +220,11 @@ fn look_again<C: Guarded>(ctx: &C, place: Place, is_absent: bool) -> Judgement {
 /// Judges and counts a plain segment that belongs to no connection for certain.
 #[inline(always)]
 fn look_at_stray<C: Guarded>(ctx: &C, place: Place) -> Option<Judgement> {
-    let bits = ctx.rule_stray();
+    let parsed = Parsed::of::<C>()?;
+    let bits = ctx.rule_stray(parsed);
     if bits == 0 {
         return None;
     }
-    let parsed = Parsed::of::<C>()?;
     let policy = config::policy::<C>().toward(parsed.standing());
     let verdict = policy.apply(Ruling::from_trusted_bits(bits).verdict());
     let judgement = Judgement::new(verdict, bits);

@@ -237,6 +237,12 @@ fn put(object: &mut Ebpf, sets: impl Iterator<Item = Set<FlowKey4>>) {
     }
 }
 
+/// Makes another set of each.
+fn change(object: &mut Ebpf, change: impl Fn(Set<FlowKey4>) -> Set<FlowKey4>) {
+    let there = sets(object);
+    put(object, there.into_iter().map(change));
+}
+
 /// The connections in the table: each is where its own key says, under its own tag, and as its last segment has
 /// left it.
 fn entries(object: &Ebpf) -> Vec<Entry<FlowKey4>> {
@@ -310,14 +316,12 @@ fn clear(object: &mut Ebpf, remains: Conn) {
         key: FlowKey4::default(),
         conn: remains,
     };
-    let cleared = |set| Set {
+    change(object, |set| Set {
         tags: [EMPTY; WAYS],
         used: 0,
         entries: [entry; WAYS],
         ..set
-    };
-    let there = sets(object);
-    put(object, there.into_iter().map(cleared));
+    });
 }
 
 #[test]
@@ -381,8 +385,7 @@ fn who_finds_both_sets_full_makes_one_that_is_still_move_and_nobody_is_lost() {
     let (mut object, _namespace) = open();
     for wave in waves() {
         establish(&mut object, wave);
-        let there = sets(&object);
-        put(&mut object, there.into_iter().map(silenced));
+        change(&mut object, silenced);
     }
     // Two CPUs that make them move at once.
     let (crowd, cpus) = (sets(&object), cpus());

@@ -86,9 +86,13 @@ impl<K: Key> Table<K> {
         self.sets.len() * size_of::<Set<K>>()
     }
 
-    fn sixteen(&self, key: &K) -> Option<Sixteen<'_, K>> {
+    fn location(&self, key: &K) -> Option<Location> {
         let count = u32::try_from(self.sets.len()).ok()?;
-        let location = Location::new(key.hash(&self.seed), count);
+        Some(Location::new(key.hash(&self.seed), count))
+    }
+
+    fn sixteen(&self, key: &K) -> Option<Sixteen<'_, K>> {
+        let location = self.location(key)?;
         let set = |index: u32| self.sets.get(index as usize);
         Some(Sixteen {
             table: self,
@@ -212,7 +216,7 @@ impl<K: Key> Neighbourhood<K> for Sixteen<'_, K> {
 
     fn resident(&self, place: Place) -> Option<Location> {
         let (_, entry) = self.cells(place)?;
-        Some(self.table.sixteen(&entry.get().key)?.location)
+        self.table.location(&entry.get().key)
     }
 
     fn spare(&self, location: &Location, now: Ticks) -> Option<(Place, u32)> {

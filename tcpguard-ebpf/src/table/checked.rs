@@ -44,91 +44,70 @@ pub(crate) trait Tabled: Key {
     fn make_room(&self, now: Ticks, really: bool) -> u32;
 }
 
-impl Tabled for FlowKey4 {
-    #[inline(always)]
-    fn location(&self) -> Location {
-        Location::new(self.hash(&config::seed4()), config::sets4())
-    }
+/// A kind of key: the map and the constants of its table, and the functions, which need plain names of their own.
+macro_rules! tabled {
+    ($key:ty: $map:ident, $sets:path, $seed:path; $find:ident, $choose:ident, $spare:ident, $make_room:ident) => {
+        impl Tabled for $key {
+            #[inline(always)]
+            fn location(&self) -> Location {
+                Location::new(self.hash(&$seed()), $sets())
+            }
 
-    #[inline(always)]
-    fn set(index: u32) -> Option<NonNull<Set<Self>>> {
-        FLOWS4.get_ptr_mut(index).and_then(NonNull::new)
-    }
+            #[inline(always)]
+            fn set(index: u32) -> Option<NonNull<Set<Self>>> {
+                $map.get_ptr_mut(index).and_then(NonNull::new)
+            }
 
-    #[inline(always)]
-    fn find(&self) -> u32 {
-        find_slot4(self)
-    }
+            #[inline(always)]
+            fn find(&self) -> u32 {
+                $find(self)
+            }
 
-    #[inline(always)]
-    fn choose(location: &Location, now: Ticks) -> u64 {
-        choose_slot4(
-            location.first(),
-            location.second(),
-            location.home() as u32,
-            now.0,
-        )
-    }
+            #[inline(always)]
+            fn choose(location: &Location, now: Ticks) -> u64 {
+                let home = location.home() as u32;
+                $choose(location.first(), location.second(), home, now.0)
+            }
 
-    #[inline(always)]
-    fn spare(location: &Location, now: Ticks) -> u64 {
-        spare_slot4(location.second(), now.0)
-    }
+            #[inline(always)]
+            fn spare(location: &Location, now: Ticks) -> u64 {
+                $spare(location.second(), now.0)
+            }
 
-    #[inline(always)]
-    fn make_room(&self, now: Ticks, really: bool) -> u32 {
-        make_room4(self, now.0, really.into())
-    }
+            #[inline(always)]
+            fn make_room(&self, now: Ticks, really: bool) -> u32 {
+                $make_room(self, now.0, really.into())
+            }
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $find(key: *const $key) -> u32 {
+            find(key)
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $choose(first: u32, second: u32, home: u32, now: u32) -> u64 {
+            choose::<$key>(first, second, home, now)
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $spare(second: u32, now: u32) -> u64 {
+            spare::<$key>(second, now)
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $make_room(key: *const $key, now: u32, really: u32) -> u32 {
+            make_room(key, now, really)
+        }
+    };
 }
 
-impl Tabled for FlowKey6 {
-    #[inline(always)]
-    fn location(&self) -> Location {
-        Location::new(self.hash(&config::seed6()), config::sets6())
-    }
-
-    #[inline(always)]
-    fn set(index: u32) -> Option<NonNull<Set<Self>>> {
-        FLOWS6.get_ptr_mut(index).and_then(NonNull::new)
-    }
-
-    #[inline(always)]
-    fn find(&self) -> u32 {
-        find_slot6(self)
-    }
-
-    #[inline(always)]
-    fn choose(location: &Location, now: Ticks) -> u64 {
-        choose_slot6(
-            location.first(),
-            location.second(),
-            location.home() as u32,
-            now.0,
-        )
-    }
-
-    #[inline(always)]
-    fn spare(location: &Location, now: Ticks) -> u64 {
-        spare_slot6(location.second(), now.0)
-    }
-
-    #[inline(always)]
-    fn make_room(&self, now: Ticks, really: bool) -> u32 {
-        make_room6(self, now.0, really.into())
-    }
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn find_slot4(key: *const FlowKey4) -> u32 {
-    find(key)
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn find_slot6(key: *const FlowKey6) -> u32 {
-    find(key)
-}
+tabled!(FlowKey4: FLOWS4, config::sets4, config::seed4; find_slot4, choose_slot4, spare_slot4, make_room4);
+tabled!(FlowKey6: FLOWS6, config::sets6, config::seed6; find_slot6, choose_slot6, spare_slot6, make_room6);
 
 #[inline(always)]
 fn find<K: Tabled>(key: *const K) -> u32 {
@@ -152,18 +131,6 @@ pub(super) fn slot(number: u32) -> Option<Slot> {
     Some(Slot::new(number / table::WAYS, number))
 }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn choose_slot4(first: u32, second: u32, home: u32, now: u32) -> u64 {
-    choose::<FlowKey4>(first, second, home, now)
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn choose_slot6(first: u32, second: u32, home: u32, now: u32) -> u64 {
-    choose::<FlowKey6>(first, second, home, now)
-}
-
 #[inline(always)]
 fn choose<K: Tabled>(first: u32, second: u32, home: u32, now: u32) -> u64 {
     let (Some(first), Some(second)) = (K::set(first), K::set(second)) else {
@@ -184,33 +151,9 @@ fn tagged(choice: Option<Choice>) -> u64 {
     })
 }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn spare_slot4(second: u32, now: u32) -> u64 {
-    spare::<FlowKey4>(second, now)
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn spare_slot6(second: u32, now: u32) -> u64 {
-    spare::<FlowKey6>(second, now)
-}
-
 #[inline(always)]
 fn spare<K: Tabled>(second: u32, now: u32) -> u64 {
     tagged(K::set(second).and_then(|set| room::spare(Shared(set), Ticks(now))))
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn make_room4(key: *const FlowKey4, now: u32, really: u32) -> u32 {
-    make_room(key, now, really)
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn make_room6(key: *const FlowKey6, now: u32, really: u32) -> u32 {
-    make_room(key, now, really)
 }
 
 #[inline(always)]

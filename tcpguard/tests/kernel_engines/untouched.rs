@@ -28,7 +28,7 @@ type Words6 = [u64; size_of::<Set<FlowKey6>>() / 8];
 const SETS: u32 = 2;
 
 /// The program with small tables, and these in words.
-struct Guard {
+pub(crate) struct Guard {
     object: Ebpf,
     adjudication: Array<MapData, Adjudication>,
     clock: Array<MapData, u32>,
@@ -41,7 +41,8 @@ struct Guard {
 struct Contents([Words4; SETS as usize], [Words6; SETS as usize]);
 
 impl Guard {
-    fn load(picks_up: bool) -> Self {
+    /// One that learns from a moment on, for so many ticks.
+    pub(crate) fn load(learn_from: Ticks, learn_for: u32) -> Self {
         require_root();
         let mut interfaces = [Interface::default(); MAX_INTERFACES];
         interfaces[0].index = 1;
@@ -49,7 +50,8 @@ impl Guard {
             transcript: Transcript::Adjudicate as u32,
             interface_count: 1,
             tracking: 1,
-            learn_for: if picks_up { u32::MAX } else { 0 },
+            learn_from,
+            learn_for,
             sets: [SETS; 2],
             interfaces,
             ..Config::DEFAULT
@@ -83,7 +85,7 @@ impl Guard {
         }
     }
 
-    fn judge(&mut self, frame: &[u8], now: Ticks) -> Verdict {
+    pub(crate) fn judge(&mut self, frame: &[u8], now: Ticks) -> Verdict {
         self.clock.set(0, now.0, 0).unwrap();
         let program = self.object.program(abi::INGRESS_PROGRAM).unwrap();
         let program: &Xdp = program.try_into().unwrap();
@@ -119,7 +121,7 @@ impl Guard {
 fn kernel_remembers_nothing_of_a_segment_that_is_dropped_or_ignored() {
     let scenarios = script::every();
     for picks_up in [false, true] {
-        let mut guard = Guard::load(picks_up);
+        let mut guard = Guard::load(Ticks(0), if picks_up { u32::MAX } else { 0 });
         let [mut traced, mut untraced] = [0; 2];
         for scenario in scenarios.iter().filter(|it| it.picks_up == picks_up) {
             for world in &World::ALL {
